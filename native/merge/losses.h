@@ -1,0 +1,31 @@
+// The five losses of the aligned profile (spec section 5), unweighted; their float64 twins stand in src/merge/losses.ts.
+// Every mean over an empty set is 0.
+#pragma once
+
+#include "ops/tensor.h"
+
+namespace merge {
+
+struct Terms {
+  Tensor recon, compression, pointer, gate, length;
+};
+
+// Mean cross-entropy of the fill: logits [M, V], targets [M], label smoothing 0..1.
+Tensor recon_loss(const Tensor& logits_MV, const Tensor& targets_M, double smoothing);
+
+// BCE(p_keep, keep) over tokens + weight * mean over rows of KL(Ber(mean p_keep) || Ber(1 - reduction * g)).
+// rows_N is each token's row; gate_B carries no gradient here.
+Tensor compression_loss(const Tensor& keep_logits_N, const Tensor& keep_N, const Tensor& rows_N, const Tensor& gate_B,
+                        double reduction, double kl_weight);
+
+// Cross-entropy of the counts over gaps - weight * mean over rows of the entropy of softmax(score) over the row's gaps.
+Tensor pointer_loss(const Tensor& count_GC, const Tensor& counts_G, const Tensor& score_G, const Tensor& rows_G,
+                    int64_t rows, double smoothing, double entropy_weight);
+
+// BCE(g, needs an edit) + cost * g, mean over rows.
+Tensor gate_loss(const Tensor& gate_logits_B, const Tensor& needs_B, double cost);
+
+// Mean over rows with tokens of (mean p_keep - mean keep)^2.
+Tensor length_loss(const Tensor& keep_logits_N, const Tensor& keep_N, const Tensor& rows_N, int64_t rows);
+
+}  // namespace merge

@@ -1,0 +1,189 @@
+// Model: construction from the configuration record, and the two encodings of a round.
+#include "merge/model.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace merge {
+namespace {
+
+at::ScalarType dtype_of(const std::string& word) {
+  if (word == "float32") return at::kFloat;
+  if (word == "bfloat16") return at::kBFloat16;
+  if (word == "float64") return at::kDouble;
+  throw Error("ERR_CONFIG", "dtype: expected float32, bfloat16 or float64, received " + word);
+}
+
+at::Device device_of(const std::string& word) {
+  if (word == "cpu") return at::kCPU;
+  if (word.rfind("cuda", 0) != 0) throw Error("ERR_CONFIG", "device: expected cpu or cuda:N, received " + word);
+  if (!at::hasCUDA()) throw Error("ERR_DEVICE", "device: this libtorch finds no CUDA device, received " + word);
+  return at::Device(word);
+}
+
+void expect(bool holds, const std::string& sentence) {
+  if (!holds) throw Error("ERR_CONFIG", sentence);
+}
+
+const std::string& one_of(const Record& config, const std::string& name, std::initializer_list<const char*> words) {
+  const std::string& word = config.word(name);
+  std::string known;
+  for (const char* each : words) {
+    if (word == each) return word;
+    known += known.empty() ? each : std::string(" or ") + each;
+  }
+  throw Error("ERR_CONFIG", name + ": expected " + known + ", received " + word);
+}
+
+int64_t positive(const Record& config, const std::string& name) {
+  const int64_t value = config.integer(name);
+  expect(value >= 1 && value <= (int64_t{1} << 24), name + ": expected 1..16777216, received " + std::to_string(value));
+  return value;
+}
+
+nn::EncoderOptions encoder_options(const Record& config) {
+  const int64_t width = positive(config, "width"), heads = positive(config, "heads");
+  const int64_t layers = positive(config, "layers");
+  expect(width % heads == 0 && width / heads % 2 == 0,
+         "heads: expected a divisor of width " + std::to_string(width) + " that leaves an even head width, received " +
+             std::to_string(heads));
+  // Unit-variance products at any width; the LLaMA family's .02 is this rule at width 2500.
+  const double deviation = 1.0 / std::sqrt(static_cast<double>(width));
+  const int64_t local_mix = config.integer("localMix");
+  expect(local_mix == 0 || (local_mix % 2 == 1 && local_mix > 0 && local_mix <= 63),
+         "localMix: expected 0 or an odd number up to 63, received " + std::to_string(local_mix));
+  const nn::BlockOptions block{.width = width,
+                               .heads = heads,
+                               .feed_forward = positive(config, "feedForward"),
+                               .norm_epsilon = config.number("normEpsilon"),
+                               .deviation = deviation,
+                               .output_deviation = deviation / std::sqrt(2.0 * static_cast<double>(layers))};
+  return {.vocabulary = positive(config, "vocabulary"),
+          .layers = layers,
+          .local_mix = local_mix,
+          .rope_base = config.number("ropeBase"),
+          .block = block};
+}
+
+int32_t special(const Record& config, const std::string& name) {
+  const int64_t id = config.integer(name);
+  expect(id >= 0 && id < config.integer("vocabulary"),
+         name + ": expected a token id below the vocabulary of " + std::to_string(config.integer("vocabulary")) +
+             ", received " + std::to_string(id));
+  return static_cast<int32_t>(id);
+}
+
+// Packed position of each mask between the sentinels: row r starts 2r of them later, plus its own first one.
+std::vector<int64_t> packed_masks(const Masked& masked) {
+  std::vector<int64_t> positions;
+  int64_t row = 0;
+  for (const int64_t mask : masked.masks) {
+    while (mask >= masked.rows.offsets[row + 1]) ++row;
+    positions.push_back(mask + 2 * row + 1);
+  }
+  return positions;
+}
+
+// Which dropped tokens each mask carries: those of its gap, shared evenly among the gap's masks in order (spec H30).
+struct Carried {
+  std::vector<int64_t> tokens, masks;  // one entry per (token, mask)
+  std::vector<int64_t> counts;         // [M]
+};
+
+Carried carried_tokens(const Rows& x, const Skeleton& skeleton, const Masked& masked) {
+  const auto spans = dropped_spans(x, skeleton);
+  const size_t masks = masked.masks.size();
+  Carried carried;
+  for (size_t first = 0; first < masks;) {
+    size_t last = first;
+    while (last < masks && masked.gaps[last] == masked.gaps[first]) ++last;
+    // A mask that stood in X already (gap -1) has nothing dropped beside it.
+    const auto [begin, end] = masked.gaps[first] < 0 ? std::pair<int64_t, int64_t>{0, 0} : spans[masked.gaps[first]];
+    const int64_t dropped = end - begin, run = static_cast<int64_t>(last - first);
+    for (int64_t k = 0; k < run; ++k) {
+      const int64_t from = begin + k * dropped / run;
+      const int64_t until = std::min(end, std::max(from + 1, begin + (k + 1) * dropped / run));
+      for (int64_t t = from; t < until; ++t) {
+        carried.tokens.push_back(x.tokens[t]);
+        carried.masks.push_back(static_cast<int64_t>(first) + k);
+      }
+      carried.counts.push_back(until - from);
+    }
+    first = last;
+  }
+  return carried;
+}
+
+}  // namespace
+
+ModelOptions::ModelOptions(const Record& config)
+    : max_length(positive(config, "maxLength")),
+      max_insert(positive(config, "maxInsert")),
+      bos(special(config, "bos")),
+      eos(special(config, "eos")),
+      mask(special(config, "mask")),
+      sep(special(config, "sep")),
+      carry(one_of(config, "condition", {"none", "carry"}) == "carry"),
+      dtype(dtype_of(config.word("dtype"))),
+      device(device_of(config.word("device"))),
+      encoder(encoder_options(config)) {
+  one_of(config, "encodings", {"two"});
+}
+
+Model::Model(const Record& config)
+    : options_(config),
+      parameters_(config.integer("seed")),
+      encoder_(parameters_, options_.encoder),
+      deleter_(parameters_, one_of(config, "deleter", {"block", "linear"}), options_.encoder.block),
+      inserter_(parameters_, one_of(config, "inserter", {"block", "linear"}), options_.max_insert,
+                options_.encoder.block),
+      gate_(parameters_, one_of(config, "gateFeatures", {"doubt", "mean"}), options_.encoder.block) {
+  const int64_t width = options_.encoder.block.width;
+  // Decision: H30. Starts at zero, so that the model without it is where training begins.
+  if (options_.carry) carry_ = parameters_.add("carry.weight", {width, width}, {.value = 0});
+  parameters_.flatten(options_.dtype == at::kDouble ? at::kDouble : at::kFloat, options_.device);
+}
+
+Model::Reading Model::read(const Rows& x) const {
+  Reading reading;
+  reading.packed = nn::pack(x, options_.bos, options_.eos, options_.device);
+  const Tensor angles_TK = encoder_.angles(reading.packed.positions_T, options_.dtype);
+  reading.hidden_TD = encoder_.forward(encoder_.embed(reading.packed, options_.dtype), angles_TK, reading.packed);
+  reading.keep_T = deleter_.forward(reading.hidden_TD, angles_TK, reading.packed.offsets);
+  reading.gate_B = gate_.forward(reading.hidden_TD, reading.keep_T, reading.packed.offsets);
+  return reading;
+}
+
+Inserter::Output Model::gaps(const Reading& reading, const Skeleton& skeleton) const {
+  std::vector<int64_t> kept;
+  Offsets offsets{0};
+  for (int64_t r = 0; r < skeleton.rows.count(); ++r) {
+    kept.push_back(reading.packed.offsets[r]);
+    for (int32_t t = skeleton.rows.offsets[r]; t < skeleton.rows.offsets[r + 1]; ++t) {
+      kept.push_back(reading.packed.token(r, skeleton.source[t]));
+    }
+    kept.push_back(reading.packed.offsets[r + 1] - 1);
+    offsets.push_back(static_cast<int64_t>(kept.size()));
+  }
+  const Tensor kept_SD = reading.hidden_TD.index_select(0, nn::index_tensor(kept, options_.device));
+  const Tensor angles_SK = encoder_.angles(nn::row_positions(offsets, options_.device), options_.dtype);
+  return inserter_.forward(kept_SD, angles_SK, offsets);
+}
+
+Tensor Model::fill(const Rows& x, const Skeleton& skeleton, const Masked& masked) const {
+  const nn::Packed packed = nn::pack(masked.rows, options_.bos, options_.eos, options_.device);
+  const Tensor masks_M = nn::index_tensor(packed_masks(masked), options_.device);
+  Tensor embedded_TD = encoder_.embed(packed, options_.dtype);
+  if (options_.carry) {
+    const Carried carried = carried_tokens(x, skeleton, masked);
+    const Tensor mean_MD = encoder_.mean_embedding(nn::index_tensor(carried.tokens, options_.device),
+                                                   nn::index_tensor(carried.masks, options_.device),
+                                                   nn::index_tensor(carried.counts, options_.device));
+    embedded_TD = embedded_TD.index_add(0, masks_M, nn::project(mean_MD.to(options_.dtype), carry_));
+  }
+  const Tensor angles_TK = encoder_.angles(packed.positions_T, options_.dtype);
+  const Tensor hidden_TD = encoder_.forward(embedded_TD, angles_TK, packed);
+  return encoder_.logits(hidden_TD.index_select(0, masks_M));
+}
+
+}  // namespace merge

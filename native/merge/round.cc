@@ -1,0 +1,186 @@
+// One round of refinement, without gradients.
+#include "merge/round.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "random.h"
+
+namespace merge {
+namespace {
+
+struct RoundOptions {
+  explicit RoundOptions(const Record& record)
+      : mode(record.word("mode")),
+        edit_threshold(record.number("editThreshold")),
+        keep_threshold(record.number("keepThreshold")),
+        temperature(record.number("temperature")),
+        top_p(record.number("topP")),
+        top_k(record.integer("topK")),
+        max_length(record.integer("maxLength")),
+        seed(static_cast<uint64_t>(record.integer("seed"))),
+        round(static_cast<uint64_t>(record.integer("round"))) {}
+
+  std::string mode;
+  double edit_threshold, keep_threshold, temperature, top_p;
+  int64_t top_k, max_length;
+  uint64_t seed, round;
+};
+
+std::vector<float> host_floats(const Tensor& tensor) {
+  const Tensor host = tensor.to(at::kCPU, at::kFloat).contiguous();
+  return {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()};
+}
+
+// Which packed gaps of S may take masks: those that took in an open gap of X.
+std::vector<uint8_t> open_gaps(const Rows& x, const Skeleton& skeleton, const std::vector<uint8_t>& open_G) {
+  std::vector<uint8_t> open;
+  for (int64_t r = 0; r < x.count(); ++r) {
+    int64_t gap = x.offsets[r] + r;  // packed gap of X before the row's first token
+    const auto take_in = [&](int64_t until) {
+      uint8_t any = 0;
+      for (; gap <= until; ++gap) any |= open_G[gap];
+      open.push_back(any);
+    };
+    for (int32_t t = skeleton.rows.offsets[r]; t < skeleton.rows.offsets[r + 1]; ++t) {
+      take_in(x.offsets[r] + r + skeleton.source[t]);
+    }
+    take_in(x.offsets[r + 1] + r);
+  }
+  return open;
+}
+
+// Decision: H27. Cuts a row's counts to `room`, from the gap least sure of its insertion; a tie cuts the rightmost.
+bool cut_counts(int32_t* counts, const float* none_probability, int64_t gaps, int64_t room) {
+  int64_t total = std::accumulate(counts, counts + gaps, int64_t{0});
+  if (total <= room) return false;
+  std::vector<int64_t> order(static_cast<size_t>(gaps));
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int64_t a, int64_t b) { return none_probability[a] < none_probability[b]; });
+  for (auto gap = order.rbegin(); gap != order.rend() && total > room; ++gap) {
+    const int64_t cut = std::min<int64_t>(counts[*gap], total - room);
+    counts[*gap] -= static_cast<int32_t>(cut);
+    total -= cut;
+  }
+  return true;
+}
+
+struct Choice {
+  int64_t token;
+  float probability;
+};
+
+// Draws from the temperature-scaled distribution cut to its top_k and then its top_p mass. The probability reported is the
+// model's own, at temperature 1.
+Choice sample(const float* probability, int64_t vocabulary, const RoundOptions& options, double uniform) {
+  std::vector<int64_t> order(static_cast<size_t>(vocabulary));
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return probability[a] > probability[b]; });
+  if (options.top_k > 0) order.resize(static_cast<size_t>(std::min(options.top_k, vocabulary)));
+  std::vector<double> weight(order.size());
+  double total = 0;
+  for (size_t i = 0; i < order.size(); ++i) {
+    weight[i] = std::pow(static_cast<double>(probability[order[i]]), 1.0 / options.temperature);
+    total += weight[i];
+  }
+  size_t count = 0;
+  double mass = 0;
+  while (count < order.size() && (count == 0 || mass < options.top_p * total)) mass += weight[count++];
+  double left = uniform * mass;
+  size_t pick = 0;
+  while (pick + 1 < count && left >= weight[pick]) left -= weight[pick++];
+  return {order[pick], probability[order[pick]]};
+}
+
+std::vector<Choice> choose(const Model& model, Tensor logits_MV, const RoundOptions& options) {
+  // Sentinels, masks and separators are places, not text.
+  const ModelOptions& ids = model.options();
+  logits_MV = logits_MV.clone();
+  for (const int32_t id : {ids.bos, ids.eos, ids.mask, ids.sep}) logits_MV.select(1, id).fill_(-INFINITY);
+  const Tensor probability_MV = at::softmax(logits_MV, 1);
+  std::vector<Choice> choices;
+  if (options.temperature == 0) {
+    const auto [best_M, token_M] = probability_MV.max(1);
+    const auto best = host_floats(best_M);
+    const Tensor token = token_M.to(at::kCPU).contiguous();
+    for (size_t m = 0; m < best.size(); ++m) choices.push_back({token.const_data_ptr<int64_t>()[m], best[m]});
+    return choices;
+  }
+  const Random random(options.seed, 0, options.round, Purpose::kSample);
+  const Tensor host_MV = probability_MV.to(at::kCPU, at::kFloat).contiguous();
+  const int64_t vocabulary = host_MV.size(1);
+  for (int64_t m = 0; m < host_MV.size(0); ++m) {
+    choices.push_back(sample(host_MV.const_data_ptr<float>() + m * vocabulary, vocabulary, options, random.uniform(m)));
+  }
+  return choices;
+}
+
+}  // namespace
+
+RoundOutput refine_rows(const Model& model, const Record& record, const RoundInput& input) {
+  at::NoGradGuard no_grad;
+  const RoundOptions options(record);
+  const Rows& x = input.rows;
+  const int32_t mask = model.options().mask;
+  RoundOutput output;
+
+  // 1) gate
+  const Model::Reading reading = model.read(x);
+  output.encoder_passes = 1;
+  output.gate_B = host_floats(reading.gate_B.sigmoid());
+  for (const float gate : output.gate_B) {
+    const bool edits = options.mode == "edit" || (options.mode == "auto" && gate > options.edit_threshold);
+    output.edited_B.push_back(edits ? 1 : 0);
+  }
+
+  // 2) delete, Decision: H15, keep where p_keep is above the threshold; masks and locked tokens stay
+  const auto keep_T = host_floats(reading.keep_T.sigmoid());
+  std::vector<uint8_t> keep_N;
+  for (int64_t r = 0; r < x.count(); ++r) {
+    for (int64_t i = 0; i < x.length(r); ++i) {
+      const size_t token = keep_N.size();
+      output.keep_N.push_back(keep_T[reading.packed.token(r, i)]);
+      const bool stays = !output.edited_B[r] || input.locked_N[token] || x.tokens[token] == mask;
+      keep_N.push_back(stays || output.keep_N.back() > options.keep_threshold ? 1 : 0);
+    }
+  }
+  const Skeleton skeleton = drop(x, keep_N);
+
+  // 3) insert: the likeliest count of each open gap, cut where the row would grow too long
+  const Inserter::Output gaps = model.gaps(reading, skeleton);
+  const auto none_G = host_floats(at::softmax(gaps.count_GC, 1).select(1, 0));
+  const Tensor likeliest_G = gaps.count_GC.argmax(1).to(at::kCPU).contiguous();
+  const auto open = open_gaps(x, skeleton, input.open_G);
+  std::vector<int32_t> counts_G(open.size());
+  for (size_t g = 0; g < open.size(); ++g) {
+    counts_G[g] = open[g] ? static_cast<int32_t>(likeliest_G.const_data_ptr<int64_t>()[g]) : 0;
+  }
+  for (int64_t r = 0; r < x.count(); ++r) {
+    const int64_t first = skeleton.rows.offsets[r] + r, length = skeleton.rows.length(r);
+    const bool cut = cut_counts(counts_G.data() + first, none_G.data() + first, length + 1,
+                                std::max<int64_t>(0, options.max_length - length));
+    output.truncated_B.push_back(cut ? 1 : 0);
+  }
+
+  // 4) fill
+  Masked masked = insert(skeleton, counts_G, mask);
+  with_standing_masks(masked, mask);
+  output.confidence.assign(masked.rows.tokens.size(), 1.0f);
+  if (!masked.masks.empty()) {
+    const auto choices = choose(model, model.fill(x, skeleton, masked), options);
+    output.encoder_passes = 2;
+    for (size_t m = 0; m < choices.size(); ++m) {
+      masked.rows.tokens[masked.masks[m]] = static_cast<int32_t>(choices[m].token);
+      output.confidence[masked.masks[m]] = choices[m].probability;
+    }
+  }
+  output.rows = std::move(masked.rows);
+  output.source = std::move(masked.source);
+  return output;
+}
+
+}  // namespace merge

@@ -1,0 +1,50 @@
+// Encoder: embedding, local mix, blocks, final norm; the head shares the embedding's matrix.
+#include "nn/encoder.h"
+
+#include "ops/rms_norm.h"
+#include "ops/rope.h"
+#include "ops/row_mix.h"
+
+namespace merge::nn {
+
+Encoder::Encoder(Parameters& parameters, const EncoderOptions& options) : options_(options) {
+  embedding_ =
+      parameters.add("embedding.weight", {options.vocabulary, options.block.width}, {.deviation = options.block.deviation});
+  if (options.local_mix > 0) {
+    mix_ = parameters.add("encoder.mix.weight", {options.local_mix, options.block.width}, {.deviation = .5});
+    // Starts near the identity: a position is itself plus some of its neighbours.
+    mix_.detach().select(0, options.local_mix / 2).add_(1);
+  }
+  for (int64_t i = 0; i < options.layers; ++i) {
+    blocks_.emplace_back(parameters, "encoder.blocks." + std::to_string(i), options.block);
+  }
+  norm_ = parameters.add("encoder.norm.weight", {options.block.width}, {.value = 1});
+}
+
+Tensor Encoder::embed(const Packed& packed, at::ScalarType dtype) const {
+  return at::embedding(embedding_, packed.tokens_T).to(dtype);
+}
+
+Tensor Encoder::angles(const Tensor& positions_T, at::ScalarType dtype) const {
+  return ops::rope_angles(positions_T, options_.block.width / options_.block.heads, options_.rope_base,
+                          dtype == at::kDouble ? at::kDouble : at::kFloat);
+}
+
+Tensor Encoder::mean_embedding(const Tensor& tokens_N, const Tensor& groups_N, const Tensor& counts_M) const {
+  const Tensor embedded_ND = at::embedding(embedding_, tokens_N);
+  const Tensor sum_MD = at::zeros({counts_M.size(0), embedded_ND.size(1)}, embedded_ND.options())
+                            .index_add(0, groups_N, embedded_ND);
+  return sum_MD / counts_M.clamp_min(1).unsqueeze(1).to(sum_MD.scalar_type());
+}
+
+Tensor Encoder::forward(const Tensor& embedded_TD, const Tensor& angles_TK, const Packed& packed) const {
+  Tensor x_TD = mix_.defined() ? ops::row_mix(embedded_TD, mix_, packed.offsets) : embedded_TD;
+  for (const Block& block : blocks_) x_TD = block.forward(x_TD, angles_TK, packed.offsets);
+  return ops::rms_norm(x_TD, norm_, options_.block.norm_epsilon);
+}
+
+Tensor Encoder::logits(const Tensor& hidden_MD) const {
+  return widen(project(hidden_MD, embedding_));
+}
+
+}  // namespace merge::nn

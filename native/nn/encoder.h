@@ -1,0 +1,43 @@
+// Encoder E and its tied head H: one set of weights for all rounds.
+#pragma once
+
+#include <vector>
+
+#include "nn/block.h"
+#include "nn/packed.h"
+
+namespace merge::nn {
+
+struct EncoderOptions {
+  int64_t vocabulary;
+  int64_t layers;
+  int64_t local_mix;  // taps of the convolution over the embeddings, odd; 0: none
+  double rope_base;
+  BlockOptions block;
+};
+
+class Encoder {
+ public:
+  Encoder(Parameters& parameters, const EncoderOptions& options);
+
+  // Embeddings of the packed tokens, [T, D], in the compute dtype.
+  Tensor embed(const Packed& packed, at::ScalarType dtype) const;
+  // Mean embedding of groups of tokens: token i belongs to group groups_N[i] of counts_M[group] tokens -> [M, D];
+  // zero for an empty group.
+  Tensor mean_embedding(const Tensor& tokens_N, const Tensor& groups_N, const Tensor& counts_M) const;
+  // Hidden states of embedded rows, normalised: [T, D] -> [T, D].
+  Tensor forward(const Tensor& embedded_TD, const Tensor& angles_TK, const Packed& packed) const;
+  // Rotary angles of positions, in the dtype of the activations (float32 for half-width ones).
+  Tensor angles(const Tensor& positions_T, at::ScalarType dtype) const;
+  // Tied head: hidden [M, D] -> logits [M, V], in float32 or wider.
+  Tensor logits(const Tensor& hidden_MD) const;
+
+  const EncoderOptions& options() const { return options_; }
+
+ private:
+  EncoderOptions options_;
+  Tensor embedding_, mix_, norm_;
+  std::vector<Block> blocks_;
+};
+
+}  // namespace merge::nn

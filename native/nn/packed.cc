@@ -1,0 +1,35 @@
+// Packed: built on the host in one pass, moved to the device once.
+#include "nn/packed.h"
+
+namespace merge::nn {
+
+Tensor index_tensor(const std::vector<int64_t>& values, at::Device device) {
+  Tensor tensor = at::empty({static_cast<int64_t>(values.size())}, at::kLong);
+  std::copy(values.begin(), values.end(), tensor.mutable_data_ptr<int64_t>());
+  return tensor.to(device);
+}
+
+Tensor row_positions(const Offsets& offsets, at::Device device) {
+  std::vector<int64_t> positions(static_cast<size_t>(offsets.back()));
+  for (size_t r = 0; r + 1 < offsets.size(); ++r) {
+    for (int64_t t = offsets[r]; t < offsets[r + 1]; ++t) positions[t] = t - offsets[r];
+  }
+  return index_tensor(positions, device);
+}
+
+Packed pack(const Rows& rows, int32_t bos, int32_t eos, at::Device device) {
+  Packed packed;
+  std::vector<int64_t> tokens;
+  tokens.reserve(rows.tokens.size() + 2 * static_cast<size_t>(rows.count()));
+  for (int64_t r = 0; r < rows.count(); ++r) {
+    tokens.push_back(bos);
+    for (const int32_t token : rows.row(r)) tokens.push_back(token);
+    tokens.push_back(eos);
+    packed.offsets.push_back(static_cast<int64_t>(tokens.size()));
+  }
+  packed.tokens_T = index_tensor(tokens, device);
+  packed.positions_T = row_positions(packed.offsets, device);
+  return packed;
+}
+
+}  // namespace merge::nn

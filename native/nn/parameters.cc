@@ -1,0 +1,86 @@
+// Parameters: registration, seeded initialisation, flat buffers.
+#include "nn/parameters.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <cmath>
+#include <numbers>
+
+#include "random.h"
+
+namespace merge::nn {
+namespace {
+
+// FNV-1a: the same for a name on every machine, unlike std::hash.
+uint64_t name_hash(const std::string& name) {
+  uint64_t hash = 14695981039346656037ULL;
+  for (const char letter : name) hash = (hash ^ static_cast<unsigned char>(letter)) * 1099511628211ULL;
+  return hash;
+}
+
+}  // namespace
+
+Tensor Parameters::add(const std::string& name, at::IntArrayRef shape, Init init) {
+  Tensor tensor = at::full(shape, init.value, at::kFloat);
+  if (init.deviation > 0) {
+    // Box-Muller on counters: the same numbers on every machine and in every order of construction.
+    const Random random(static_cast<uint64_t>(seed_), name_hash(name), 0, Purpose::kInit);
+    float* values = tensor.mutable_data_ptr<float>();
+    for (int64_t i = 0; i < tensor.numel(); ++i) {
+      const double radius = std::sqrt(-2.0 * std::log(random.uniform(2 * i)));
+      const double angle = 2.0 * std::numbers::pi * random.uniform(2 * i + 1);
+      values[i] = static_cast<float>(init.value + init.deviation * radius * std::cos(angle));
+    }
+  }
+  tensor.requires_grad_(true);
+  entries_.push_back({name, tensor});
+  return tensor;
+}
+
+void Parameters::flatten(at::ScalarType dtype, at::Device device) {
+  at::NoGradGuard no_grad;
+  for (const bool decayed : {true, false}) {
+    int64_t total = 0;
+    for (const auto& entry : entries_) {
+      if ((entry.tensor.dim() > 1) == decayed) total += entry.tensor.numel();
+    }
+    const auto options = at::TensorOptions().dtype(dtype).device(device);
+    Group group{at::empty({total}, options), at::zeros({total}, options), decayed};
+    int64_t begin = 0;
+    for (auto& entry : entries_) {
+      if ((entry.tensor.dim() > 1) != decayed) continue;
+      const int64_t size = entry.tensor.numel();
+      const Tensor view = group.values.narrow(0, begin, size).view(entry.tensor.sizes());
+      view.copy_(entry.tensor);
+      entry.tensor.set_data(view);
+      entry.tensor.mutable_grad() = group.gradients.narrow(0, begin, size).view(entry.tensor.sizes());
+      begin += size;
+    }
+    groups_.push_back(group);
+  }
+}
+
+void Parameters::zero_gradients() {
+  for (auto& group : groups_) group.gradients.zero_();
+}
+
+Tensor Parameters::gradient_norm() const {
+  Tensor total;
+  for (const auto& group : groups_) {
+    const Tensor square = at::dot(group.gradients, group.gradients);
+    total = total.defined() ? total + square : square;
+  }
+  return total.sqrt();
+}
+
+void Parameters::scale_gradients(double factor) {
+  for (auto& group : groups_) group.gradients.mul_(factor);
+}
+
+Tensor project(const Tensor& x, const Tensor& weight) { return at::linear(x, weight.to(x.scalar_type())); }
+
+Tensor add_projected(const Tensor& residual, const Tensor& x, const Tensor& weight) {
+  return at::addmm(residual, x, weight.to(x.scalar_type()).t());
+}
+
+}  // namespace merge::nn

@@ -1,0 +1,18 @@
+// Weights: named tensors to and from a safetensors file.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "nn/parameters.h"
+
+namespace merge::nn {
+
+// Copies to the host and writes; the file must not exist yet.
+void save_tensors(const std::string& path, const std::vector<Parameters::Entry>& entries);
+
+// Fills the tensors from the file, all or none: names and shapes must agree exactly and every value must be finite.
+// Files may hold F64, F32, F16 or BF16; values are converted to the tensor's own dtype.
+void load_tensors(const std::string& path, const std::vector<Parameters::Entry>& entries);
+
+}  // namespace merge::nn

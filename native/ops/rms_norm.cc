@@ -1,0 +1,66 @@
+// rms_norm: reference from basic ops, and the CPU kernel with its backward.
+#include "ops/rms_norm.h"
+
+#include "kernels/cpu.h"
+
+namespace merge::ops {
+namespace {
+
+constexpr int64_t kGrain = 64;  // rows a thread takes at least, so that small inputs stay on one thread
+
+// Saved: x [T, D], weight [D], scale [T].
+struct RmsNorm : torch::autograd::Function<RmsNorm> {
+  static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x_TD, const Tensor& weight_D,
+                        double epsilon) {
+    const int64_t width = x_TD.size(-1), rows = x_TD.numel() / width;
+    Tensor y_TD = at::empty_like(x_TD), scale_T = at::empty({rows}, x_TD.options());
+    at::parallel_for(0, rows, kGrain, [&](int64_t begin, int64_t end) {
+      kernels::rms_norm_forward(x_TD.const_data_ptr<float>(), weight_D.const_data_ptr<float>(),
+                                y_TD.mutable_data_ptr<float>(), scale_T.mutable_data_ptr<float>(), begin, end, width,
+                                static_cast<float>(epsilon));
+    });
+    context->save_for_backward({x_TD, weight_D, scale_T});
+    return y_TD;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list grads) {
+    const auto saved = context->get_saved_variables();
+    const Tensor &x_TD = saved[0], &weight_D = saved[1], &scale_T = saved[2];
+    const Tensor grad_y = grads[0].contiguous();
+    const int64_t width = x_TD.size(-1), rows = x_TD.numel() / width;
+    Tensor grad_x = at::empty_like(x_TD);
+    // Fixed shares, so that the sum over shares does not depend on which thread took which.
+    const int64_t shares = std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), rows / kGrain));
+    Tensor grad_weight = at::zeros({shares, width}, x_TD.options());
+    at::parallel_for(0, shares, 1, [&](int64_t first, int64_t last) {
+      for (int64_t share = first; share < last; ++share) {
+        kernels::rms_norm_backward(grad_y.const_data_ptr<float>(), x_TD.const_data_ptr<float>(),
+                                   weight_D.const_data_ptr<float>(), scale_T.const_data_ptr<float>(),
+                                   grad_x.mutable_data_ptr<float>(),
+                                   grad_weight.mutable_data_ptr<float>() + share * width, rows * share / shares,
+                                   rows * (share + 1) / shares, width);
+      }
+    });
+    return {grad_x, shares == 1 ? grad_weight.view({width}) : grad_weight.sum(0), Tensor()};
+  }
+};
+
+}  // namespace
+
+Tensor rms_norm_reference(const Tensor& x, const Tensor& weight, double epsilon) {
+  // bfloat16 keeps its statistics in float32.
+  const auto wide = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  const Tensor x_wide = x.to(wide);
+  const Tensor scale = (x_wide.square().mean(-1, true) + epsilon).rsqrt();
+  return (x_wide * scale * weight.to(wide)).to(x.scalar_type());
+}
+
+Tensor rms_norm(const Tensor& x, const Tensor& weight, double epsilon) {
+  TORCH_CHECK(weight.dim() == 1 && x.size(-1) == weight.size(0), "rms_norm: expected weight of ", x.size(-1),
+              " values, received ", weight.sizes());
+  if (!has_cpu_kernel(x)) return rms_norm_reference(x, weight, epsilon);
+  return RmsNorm::apply(x.contiguous(), weight, epsilon);
+}
+
+}  // namespace merge::ops

@@ -1,0 +1,72 @@
+// row_mix: reference by shifted rows, and the CPU kernel with its backward.
+#include "ops/row_mix.h"
+
+#include "kernels/cpu.h"
+
+namespace merge::ops {
+namespace {
+
+// Saved: x [T, D], weight [taps, D].
+struct RowMix : torch::autograd::Function<RowMix> {
+  static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x_TD, const Tensor& weight_KD,
+                        const Offsets& offsets) {
+    Tensor y = at::zeros_like(x_TD);
+    at::parallel_for(0, static_cast<int64_t>(offsets.size()) - 1, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        kernels::mix_forward(x_TD.const_data_ptr<float>(), weight_KD.const_data_ptr<float>(),
+                             y.mutable_data_ptr<float>(), offsets[r], offsets[r + 1], weight_KD.size(0), x_TD.size(1));
+      }
+    });
+    context->save_for_backward({x_TD, weight_KD});
+    context->saved_data["offsets"] = offsets;
+    return y;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list grads) {
+    const auto saved = context->get_saved_variables();
+    const Tensor &x_TD = saved[0], &weight_KD = saved[1], grad_y = grads[0].contiguous();
+    const Offsets offsets = context->saved_data["offsets"].toIntVector();
+    const int64_t rows = static_cast<int64_t>(offsets.size()) - 1, taps = weight_KD.size(0), width = x_TD.size(1);
+    // Fixed shares of the rows, so that the sum over shares does not depend on which thread took which.
+    const int64_t shares = std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), rows));
+    Tensor grad_x = at::zeros_like(x_TD), grad_weight = at::zeros({shares, taps, width}, x_TD.options());
+    at::parallel_for(0, shares, 1, [&](int64_t first, int64_t last) {
+      for (int64_t share = first; share < last; ++share) {
+        for (int64_t r = rows * share / shares; r < rows * (share + 1) / shares; ++r) {
+          kernels::mix_backward(grad_y.const_data_ptr<float>(), x_TD.const_data_ptr<float>(),
+                                weight_KD.const_data_ptr<float>(), grad_x.mutable_data_ptr<float>(),
+                                grad_weight.mutable_data_ptr<float>() + share * taps * width, offsets[r],
+                                offsets[r + 1], taps, width);
+        }
+      }
+    });
+    return {grad_x, grad_weight.sum(0), Tensor()};
+  }
+};
+
+}  // namespace
+
+Tensor row_mix_reference(const Tensor& x_TD, const Tensor& weight_KD, const Offsets& offsets) {
+  const int64_t taps = weight_KD.size(0), half = taps / 2;
+  const Tensor weight = weight_KD.to(x_TD.scalar_type());
+  std::vector<Tensor> rows;
+  for (size_t r = 0; r + 1 < offsets.size(); ++r) {
+    const int64_t length = offsets[r + 1] - offsets[r];
+    const Tensor padded = at::constant_pad_nd(x_TD.narrow(0, offsets[r], length), {0, 0, half, half});
+    Tensor y = at::zeros_like(x_TD.narrow(0, offsets[r], length));
+    for (int64_t k = 0; k < taps; ++k) y = y + weight[k] * padded.narrow(0, k, length);
+    rows.push_back(y);
+  }
+  return rows.empty() ? x_TD : at::cat(rows, 0);
+}
+
+Tensor row_mix(const Tensor& x_TD, const Tensor& weight_KD, const Offsets& offsets) {
+  TORCH_CHECK(weight_KD.dim() == 2 && weight_KD.size(0) % 2 == 1 && weight_KD.size(1) == x_TD.size(1),
+              "row_mix: expected an odd number of taps of width ", x_TD.size(1), ", received ", weight_KD.sizes());
+  TORCH_CHECK(offsets.back() == x_TD.size(0), "row_mix: offsets end at ", offsets.back(), ", expected ", x_TD.size(0));
+  return has_cpu_kernel(x_TD) ? RowMix::apply(x_TD.contiguous(), weight_KD, offsets)
+                              : row_mix_reference(x_TD, weight_KD, offsets);
+}
+
+}  // namespace merge::ops
