@@ -1,0 +1,107 @@
+// Progress: how a training run is doing, as one live line, as plain lines every few seconds, or as JSON lines.
+
+import type { StepReport } from '../training/report.js'
+import type { Output } from './terminal.js'
+
+/** How a run is shown. */
+export type ProgressStyle = 'live' | 'plain' | 'json'
+
+/** Shows reports of a run as they come. */
+export interface Progress {
+  report(report: StepReport): void
+  /** A line of its own, above the live one. */
+  note(text: string): void
+  /** Leaves the last state standing. */
+  end(): void
+}
+
+export interface ProgressOptions {
+  readonly stream: Output
+  /** Default: live on a terminal, else plain. */
+  readonly style?: ProgressStyle | undefined
+  /** Milliseconds; tests bring their own clock. */
+  readonly now?: () => number
+}
+
+const liveEveryMs = 100
+const plainEveryMs = 5000
+
+/** Shows a run on a stream. */
+export function showProgress({ stream, style, now = () => performance.now() }: ProgressOptions): Progress {
+  const chosen = style ?? (stream.isTTY === true ? 'live' : 'plain')
+  const everyMs = chosen === 'live' ? liveEveryMs : plainEveryMs
+  let shownAt = Number.NEGATIVE_INFINITY
+  let last: StepReport | undefined
+  let isShown = true
+  const show = (report: StepReport): void => {
+    shownAt = now()
+    isShown = true
+    const text = progressLine(report)
+    if (chosen === 'plain') stream.write(`${text}\n`)
+    else stream.write(`\r\u001b[2K${text.slice(0, (stream.columns ?? 120) - 1)}`)
+  }
+  return {
+    report(report) {
+      if (chosen === 'json') {
+        stream.write(`${JSON.stringify({ ...report, memoryBytes: process.memoryUsage.rss() })}\n`)
+        return
+      }
+      last = report
+      isShown = false
+      if (now() - shownAt >= everyMs) show(report)
+      if (report.evaluation !== undefined) this.note(`step ${report.step}: ${evaluationLine(report.evaluation)}`)
+    },
+    note(text) {
+      if (chosen === 'json') return
+      stream.write(chosen === 'live' ? `\r\u001b[2K${text}\n` : `${text}\n`)
+      if (chosen === 'live' && last !== undefined) show(last)
+    },
+    end() {
+      if (chosen === 'json' || last === undefined) return
+      if (!isShown) show(last)
+      if (chosen === 'live') stream.write('\n')
+      last = undefined
+    },
+  }
+}
+
+/** One line about a step: step, share of the run, loss terms, gate rate, tokens a second, time left, memory. */
+export function progressLine(report: StepReport, memoryBytes: number = process.memoryUsage.rss()): string {
+  const { terms } = report
+  const words = [
+    `step ${report.step}`,
+    `${Math.floor(100 * report.progress)} %`,
+    `loss ${report.total.toFixed(3)} (recon ${terms.recon.toFixed(2)} comp ${terms.compression.toFixed(3)} ` +
+      `ptr ${terms.pointer.toFixed(3)} gate ${terms.gate.toFixed(2)} len ${terms.length.toFixed(3)})`,
+    `gate ${Math.round(100 * report.gateRate)} %`,
+    `${count(report.tokensPerSecond)} tokens/s`,
+    `${duration(report.secondsLeft)} left`,
+    `${Math.round(memoryBytes / 2 ** 20)} MiB`,
+  ]
+  return words.join('  ')
+}
+
+/** Shares as percentages, other numbers as they are. */
+export function evaluationLine(evaluation: Readonly<Record<string, number>>): string {
+  return Object.entries(evaluation)
+    .map(([name, value]) => `${name} ${name.startsWith('mean') ? value.toFixed(2) : percent(value)}`)
+    .join('  ')
+}
+
+/** A share (0..1) as a percentage. */
+export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+
+/** 834, 12.3k, 1.2M. */
+export function count(value: number): string {
+  if (value < 1000) return String(Math.round(value))
+  return value < 1e6 ? `${(value / 1000).toFixed(1)}k` : `${(value / 1e6).toFixed(1)}M`
+}
+
+/** 8 s as 0:08, 2 hours as 2:00:00. */
+export function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '?'
+  const whole = Math.round(seconds)
+  const two = (value: number): string => String(value).padStart(2, '0')
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60]
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`
+}

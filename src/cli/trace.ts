@@ -1,0 +1,140 @@
+// Trace: what each round did to a text, as lines of marked spans, for the terminal and for plain text.
+
+import type { Round } from '../merge/refine.js'
+import type { Tokenizer } from '../text/tokenizer.js'
+import { paint, visible } from './terminal.js'
+
+/** What a stretch of a line is. */
+export type SpanKind = 'label' | 'note' | 'kept' | 'deleted' | 'mask' | 'filled'
+
+export interface TraceSpan {
+  readonly kind: SpanKind
+  readonly text: string
+}
+
+export type TraceLine = readonly TraceSpan[]
+
+/** A draft and the rounds it went through. */
+export interface Trace {
+  readonly draft: Int32Array
+  /** Gaps of the draft that are holes to fill; gap `j` lies before token `j`. */
+  readonly holes?: readonly number[]
+  readonly rounds: readonly Round[]
+}
+
+/**
+ * The lines of a trace: the draft, and for each round its gate, what it deleted, where it put masks, and what it filled in.
+ * A round that changed nothing takes one line.
+ */
+export function traceLines(trace: Trace, tokenizer: Pick<Tokenizer, 'pieces'>): TraceLine[] {
+  let before = trace.draft
+  const lines: TraceLine[] = [line('', 'draft', draftSpans(tokenizer.pieces(before), trace.holes ?? []))]
+  for (const round of trace.rounds) {
+    lines.push(...roundLines(round, before, tokenizer))
+    before = round.tokens
+  }
+  return lines
+}
+
+/** A trace as text: coloured, or with the marks of wdiff: `[-deleted-]`, `{+filled+}`. */
+export function renderTrace(lines: readonly TraceLine[], options: { readonly colour: boolean }): string {
+  const render = options.colour ? coloured : marked
+  return lines.map((spans) => spans.map(render).join('').trimEnd()).join('\n')
+}
+
+/** The character that stands for a mask; three of them stand for a hole. */
+const maskSign = '_'
+
+function draftSpans(pieces: readonly string[], holes: readonly number[]): TraceSpan[] {
+  const spans: TraceSpan[] = []
+  let start = 0
+  for (const hole of holes) {
+    spans.push(...plainSpans(pieces.slice(start, hole)), { kind: 'mask', text: maskSign.repeat(3) })
+    start = hole
+  }
+  return [...spans, ...plainSpans(pieces.slice(start))]
+}
+
+function roundLines(round: Round, before: Int32Array, tokenizer: Pick<Tokenizer, 'pieces'>): TraceLine[] {
+  const { source } = round
+  const deletes = round.deleted.length > 0
+  const inserts = source.includes(-1)
+  const piecesBefore = tokenizer.pieces(before)
+  const pieces = tokenizer.pieces(round.tokens)
+  const kind = round.edited ? 'edits' : 'only inserts'
+  const stop = round.stopReason === undefined ? '' : `; stops: ${round.stopReason}`
+  const gate = `${round.gate.toFixed(2)}  ${deletes || inserts ? kind : 'no change'}${stop}`
+
+  const lines: TraceLine[] = [line(String(round.round), 'gate', [{ kind: 'note', text: gate }])]
+  if (deletes) {
+    const gone = new Set(round.deleted)
+    const spans = spansOf(piecesBefore, (index) => (gone.has(index) ? 'deleted' : 'kept'))
+    lines.push(line('', 'delete', spans))
+  }
+  if (inserts) {
+    // A kept letter looks different where a shift was put before it.
+    const isFilled = (index: number): boolean => piecesBefore[source[index] ?? -1] !== pieces[index]
+    const spans = spansOf(pieces, (index) => (source[index] === -1 || isFilled(index) ? 'filled' : 'kept'))
+    lines.push(line('', 'insert', maskedSpans(round, tokenizer)), line('', 'fill', spans))
+  } else if (deletes) {
+    lines.push(line('', 'left', plainSpans(pieces)))
+  }
+  return lines
+}
+
+// The skeleton with a sign for each mask.
+function maskedSpans(round: Round, tokenizer: Pick<Tokenizer, 'pieces'>): TraceSpan[] {
+  const kept = tokenizer.pieces(round.tokens.filter((_, index) => (round.source[index] ?? -1) >= 0))
+  let next = 0
+  const spans: TraceSpan[] = []
+  for (const index of round.source) {
+    if (index < 0) spans.push({ kind: 'mask', text: maskSign })
+    else spans.push({ kind: 'kept', text: visible(kept[next++] ?? '') })
+  }
+  return merged(spans)
+}
+
+const plainSpans = (pieces: readonly string[]): TraceSpan[] => spansOf(pieces, () => 'kept')
+
+// Several tokens may make one character, which the last of them shows; it is marked if any of them is.
+function spansOf(pieces: readonly string[], kindOf: (index: number) => 'kept' | 'deleted' | 'filled'): TraceSpan[] {
+  const spans: TraceSpan[] = []
+  let waiting: SpanKind = 'kept'
+  pieces.forEach((piece, index) => {
+    const own = kindOf(index)
+    const kind = own === 'kept' ? waiting : own
+    waiting = piece === '' ? kind : 'kept'
+    if (piece !== '') spans.push({ kind, text: visible(piece) })
+  })
+  return merged(spans)
+}
+
+function merged(spans: readonly TraceSpan[]): TraceSpan[] {
+  const result: TraceSpan[] = []
+  for (const span of spans) {
+    const last = result.at(-1)
+    if (last?.kind === span.kind) result[result.length - 1] = { kind: span.kind, text: last.text + span.text }
+    else if (span.text !== '') result.push(span)
+  }
+  return result
+}
+
+function line(number: string, word: string, spans: readonly TraceSpan[]): TraceLine {
+  return [{ kind: 'label', text: `${number.padStart(2)} ${word.padEnd(6)}  ` }, ...spans]
+}
+
+const formats: Readonly<Record<SpanKind, readonly string[]>> = {
+  label: ['dim'],
+  note: ['dim'],
+  kept: [],
+  deleted: ['red', 'strikethrough'],
+  mask: ['yellow'],
+  filled: ['green', 'bold'],
+}
+
+const coloured = ({ kind, text }: TraceSpan): string => (formats[kind].length === 0 ? text : paint(formats[kind], text))
+
+function marked({ kind, text }: TraceSpan): string {
+  if (kind === 'deleted') return `[-${text}-]`
+  return kind === 'filled' ? `{+${text}+}` : text
+}

@@ -1,0 +1,300 @@
+// The configuration schemas: every option with its type, range, unit, default and source. Defaults stand here alone.
+
+import { z } from 'zod'
+import type { NativeRecord } from './native.js'
+import { type Schedule, warmupThenLinear } from './training/schedule.js'
+
+const number = (low: number, high: number) => {
+  const expected = high === Infinity ? `expected a number >= ${low}` : `expected ${low}..${high}`
+  return z.number(expected).min(low, expected).max(high, expected)
+}
+const above = (low: number, high: number) => {
+  const expected = `expected a number above ${low}${high === Infinity ? '' : `, at most ${high}`}`
+  return z.number(expected).gt(low, expected).max(high, expected)
+}
+const whole = (low: number, high: number) => {
+  const expected = `expected a whole number ${high === Infinity ? `>= ${low}` : `${low}..${high}`}`
+  return z.int(expected).min(low, expected).max(high, expected)
+}
+const seed = whole(0, Number.MAX_SAFE_INTEGER).default(0).describe('seed of every random number (0..2^53 - 1)')
+
+/** Where a model runs: the only two options of a loaded model that may differ from the saved one. */
+const placement = {
+  dtype: z.enum(['float32', 'bfloat16']).default('float32').describe('compute type; weights are always float32'),
+  device: z
+    .string()
+    .regex(/^(cpu|cuda:\d+)$/, 'expected "cpu" or "cuda:<n>"')
+    .default('cpu')
+    .describe('where the model runs: cpu or cuda:<n>; never changed silently'),
+}
+
+const modelFields = z.strictObject({
+  layers: whole(1, 256).default(3).describe('encoder blocks (reference size 12; 3 learns in minutes on a CPU)'),
+  width: whole(2, 16384).default(128).describe('model dimension D (reference size 768)'),
+  heads: whole(1, 256).default(4).describe('attention heads H; divides width (reference size 12)'),
+  feedForward: whole(1, 65536)
+    .optional()
+    .describe('inner width of SwiGLU; default 8/3 of width, up to a multiple of 8 (LLaMA)'),
+  maxLength: whole(1, 32768).default(256).describe('most tokens of a row, sentinels not counted (section 1)'),
+  maxInsert: whole(1, 1024).default(16).describe('most masks per gap and round, K_max (H1)'),
+  localMix: whole(0, 63)
+    .refine((taps) => taps === 0 || taps % 2 === 1, 'expected 0 or an odd number up to 63')
+    .default(7)
+    .describe('taps of a depthwise convolution over the embeddings, so that a character meets its neighbours; 0: none'),
+  ropeBase: above(1, 1e9).default(10_000).describe('base of the rotary positions (LLaMA)'),
+  normEpsilon: above(0, 1e-2).default(1e-5).describe('epsilon of RMSNorm and LayerNorm'),
+  deleter: z.enum(['block', 'linear']).default('block').describe('D1: a block before the linear layer, or none (H16)'),
+  inserter: z.enum(['block', 'linear']).default('block').describe('D2: a block over the kept states, or none (H1)'),
+  gateFeatures: z
+    .enum(['doubt', 'mean'])
+    .default('doubt')
+    .describe('what the gate reads; doubt: one wrong token can move it (H14)'),
+  condition: z.enum(['none', 'carry']).default('carry').describe('what the filler may see of deleted tokens (H30)'),
+  encodings: z.enum(['two']).default('two').describe('encoder passes per round (H17)'),
+  encoderLayersFrozen: z
+    .literal(0, 'expected 0, since the engine does not freeze blocks yet')
+    .default(0)
+    .describe('first encoder blocks that do not learn (section 6); only 0 for now'),
+  ...placement,
+})
+
+/** The shape of a model and where it runs. */
+export const modelConfig = modelFields
+  .superRefine((config, context) => {
+    const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
+    if (config.width % (2 * config.heads) !== 0) {
+      refuse('heads', `expected width / heads to be an even number, received ${config.width} / ${config.heads}`)
+    }
+  })
+  .transform((config) => ({ ...config, feedForward: config.feedForward ?? 8 * Math.ceil(config.width / 3) }))
+
+export type ModelConfig = Readonly<z.output<typeof modelConfig>>
+export type ModelOptions = z.input<typeof modelConfig>
+
+/** What `MergeModel.load` may change: device and dtype; left out, they stay as saved. */
+export const placementConfig = z.strictObject({
+  dtype: placement.dtype.unwrap().optional(),
+  device: placement.device.unwrap().optional(),
+})
+
+/** The tokenizer's part of the record that opens a session. */
+export interface VocabularyRecord {
+  readonly vocabulary: number
+  readonly bos: number
+  readonly eos: number
+  readonly mask: number
+  readonly sep: number
+}
+
+/** The record that opens a native session; its names are the engine's. */
+export function modelRecord(config: ModelConfig, vocabulary: VocabularyRecord, modelSeed: number): NativeRecord {
+  return { family: 'merge', ...config, ...vocabulary, seed: modelSeed }
+}
+
+const rampFields = {
+  from: z.number('expected a number'),
+  to: z.number('expected a number'),
+  start: number(0, Infinity).optional(),
+}
+const ramp = z.union([
+  z.strictObject({ ...rampFields, steps: number(0, Infinity) }),
+  z.strictObject({ ...rampFields, share: number(0, 1) }),
+])
+const scheduleExpected = 'expected a number or one of { constant }, { linear }, { cosine }, { chain }'
+
+/** A number, or how it changes during a run. */
+export const scheduleConfig: z.ZodType<Schedule, Schedule> = z.lazy(() =>
+  z.union(
+    [
+      z.number(scheduleExpected),
+      z.strictObject({ constant: z.number('expected a number') }),
+      z.strictObject({ linear: ramp }),
+      z.strictObject({ cosine: ramp }),
+      z.strictObject({ chain: z.array(scheduleConfig).min(1, 'expected at least one piece') }),
+    ],
+    scheduleExpected,
+  ),
+)
+
+const weights = z
+  .strictObject({
+    recon: number(0, Infinity).default(1).describe('weight of L_recon, the fill loss'),
+    compression: number(0, Infinity).default(0.5).describe('lambda 1, weight of L_comp, the keep loss'),
+    pointer: number(0, Infinity).default(0.5).describe('lambda 2, weight of L_ptr, the count loss'),
+    gate: number(0, Infinity).default(0.1).describe('lambda 3, weight of L_gate'),
+    length: number(0, Infinity).default(0.1).describe('lambda 4, weight of R_len'),
+  })
+  .prefault({})
+
+const drafts = z
+  .strictObject({
+    task: number(0, Infinity).default(0.7).describe("the example's own draft; skipped for an example that has none"),
+    noised: number(0, Infinity)
+      .default(0.1)
+      .describe('the target with 5-40 % substitutions, deletions, insertions, swaps, moved spans'),
+    subsequence: number(0, Infinity).default(0.1).describe('a random subsequence of the target, keep rate U(0, 1)'),
+    empty: number(0, Infinity).default(0.03).describe('no token at all: the model writes freely'),
+    fragment: number(0, Infinity)
+      .default(0.02)
+      .describe('one contiguous piece of the target, or all but one: the model continues, or fills in'),
+    finished: number(0, Infinity).default(0.05).describe('the target itself: the model learns to leave it alone'),
+  })
+  .prefault({})
+  .refine(
+    (shares) => Object.values(shares).some((share) => share > 0),
+    'expected at least one share above 0, received none',
+  )
+
+/** The share of each kind of draft a training row starts from (H28). */
+export type DraftShares = Readonly<z.output<typeof drafts>>
+
+/** How a model is trained. */
+export const recipe = z
+  .strictObject({
+    steps: whole(1, 1e9)
+      .optional()
+      .describe('optimizer steps; the run ends at steps or minutes, whichever comes first'),
+    minutes: above(0, 1e6).optional().describe('wall time of the run in minutes; schedules then follow the clock'),
+    seed,
+    batchRows: whole(1, 65536).default(48).describe('rows per optimizer step (small batches learn faster here)'),
+    batchTokens: whole(1, 1e8)
+      .default(16_384)
+      .describe('most target tokens per optimizer step; a longer batch is cut short'),
+    poolRows: whole(1, 1e7).default(16_384).describe('rows read ahead, shuffled, and sorted by length into batches'),
+    tooLong: z
+      .enum(['error', 'drop'])
+      .default('error')
+      .describe('a row longer than maxLength ends the run, or is left out and counted'),
+    accumulation: whole(1, 4096).default(1).describe('micro-batches per optimizer step'),
+    rounds: whole(1, 64).default(2).describe('most rounds unrolled; each step draws U(1, rounds) (H25)'),
+    learningRate: scheduleConfig
+      .default(() => warmupThenLinear(3e-3))
+      .describe('AdamW step size, a schedule (3e-3 for a small model, 3e-5 for the reference size)'),
+    beta1: number(0, 0.9999).default(0.9).describe('AdamW, decay of the first moment'),
+    beta2: number(0, 0.999999).default(0.999).describe('AdamW, decay of the second moment'),
+    epsilon: above(0, 1).default(1e-8).describe('AdamW, added to the denominator'),
+    weightDecay: number(0, 10).default(0.01).describe('AdamW, decoupled weight decay'),
+    clip: number(0, Infinity).default(2).describe('largest gradient norm (section 6); 0: no clipping'),
+    losses: weights.describe('weights of the five terms (section 5)'),
+    labelSmoothing: number(0, 0.9999).default(0).describe('smoothing of the fill loss (.1 by option, section 5)'),
+    keepReduction: number(0, 1).default(0.2).describe('rho: share of tokens an edit is expected to delete (H9)'),
+    keepKl: number(0, Infinity).default(0.1).describe('weight of the KL inside L_comp (H9)'),
+    countSmoothing: number(0, 0.9999).default(0.01).describe('smoothing of the count targets (H10)'),
+    scoreEntropy: number(0, Infinity).default(1e-3).describe('weight of the entropy bonus of the gap scores (H10)'),
+    gateCost: number(0, Infinity).default(0.05).describe('c: cost of opening the gate (H11)'),
+    gateNoise: number(0, 1).default(0.05).describe('standard deviation of the gate noise (H22)'),
+    gateNoiseShare: number(0, 1).default(0.1).describe('share of the run with gate noise, from its start (H22)'),
+    drafts: drafts.describe('shares of the drafts a row starts from (H28)'),
+    ownFill: number(0, 1).default(0.5).describe("share of rows whose deletion state is the model's own fill (H6)"),
+    ownDeletion: number(0, 1)
+      .default(0.5)
+      .describe("share of rows whose insertion state follows the model's own deletion (H6)"),
+    subsequence: number(0, 1)
+      .default(0.5)
+      .describe('share of rows whose insertion state is a random subsequence of the target (H6)'),
+    saveEvery: whole(0, 1e9).default(500).describe('steps between checkpoints of a run that has a folder; 0: none'),
+    keep: whole(1, 1e6).default(3).describe('checkpoints kept; older ones are removed'),
+    evaluateEvery: whole(0, 1e9).default(0).describe('steps between evaluations; 0: none'),
+  })
+  .transform((options) => ({
+    ...options,
+    steps: options.steps ?? (options.minutes === undefined ? defaultSteps : undefined),
+  }))
+
+// Only a recipe that names neither steps nor minutes runs this long.
+const defaultSteps = 10_000
+
+/** The weights of the five terms. */
+export type LossWeights = Readonly<z.output<typeof weights>>
+export type Recipe = Readonly<z.output<typeof recipe>>
+export type RecipeOptions = z.input<typeof recipe>
+
+/** What one step decides anew; everything else of its record is the recipe's. */
+export interface StepChoice {
+  /** Optimizer step, from 0. */
+  readonly step: number
+  readonly rounds: number
+  readonly learningRate: number
+  readonly gateNoise: number
+}
+
+/** The record of one training step; its names are the engine's. */
+export function stepRecord(config: Recipe, choice: StepChoice): NativeRecord {
+  return {
+    ...choice,
+    seed: config.seed,
+    beta1: config.beta1,
+    beta2: config.beta2,
+    epsilon: config.epsilon,
+    weightDecay: config.weightDecay,
+    clip: config.clip,
+    weightRecon: config.losses.recon,
+    weightCompression: config.losses.compression,
+    weightPointer: config.losses.pointer,
+    weightGate: config.losses.gate,
+    weightLength: config.losses.length,
+    keepReduction: config.keepReduction,
+    keepKl: config.keepKl,
+    countSmoothing: config.countSmoothing,
+    scoreEntropy: config.scoreEntropy,
+    gateCost: config.gateCost,
+    labelSmoothing: config.labelSmoothing,
+    ownDeletion: config.ownDeletion,
+    subsequence: config.subsequence,
+    ownFill: config.ownFill,
+    accumulation: config.accumulation,
+  }
+}
+
+const refineFields = z.strictObject({
+  mode: z
+    .enum(['auto', 'edit', 'gen'])
+    .default('auto')
+    .describe('auto: the gate decides; edit: always delete; gen: only insert and fill'),
+  maxRounds: whole(1, 1000).default(6).describe('most rounds, L (section 7)'),
+  editThreshold: number(0, 1).default(0.5).describe('tau_edit: the gate opens above it'),
+  keepThreshold: number(0, 1).default(0.5).describe('a token is kept where its keep probability is above it (H15)'),
+  temperature: number(0, 100).default(0).describe('of the filler; 0: the most probable token'),
+  topK: whole(0, 1e6).default(0).describe('sample among the k most probable tokens; 0: all'),
+  topP: above(0, 1).default(1).describe('sample among the most probable tokens that hold this mass'),
+  seed,
+  confidence: z
+    .enum(['mean', 'min', 'geometric'])
+    .default('mean')
+    .describe('how the confidences of a round become one number'),
+  confidenceThreshold: number(0, 1).default(0.9).describe('a row whose confidence is above it stops'),
+  epsilon: whole(1, 1e6).default(1).describe('a row that changed by fewer tokens stops; 1: nothing changed'),
+  signal: z
+    .instanceof(AbortSignal, { error: 'expected an AbortSignal' })
+    .optional()
+    .describe('ends the call after the running round'),
+})
+const lockedSpans = z
+  .array(z.tuple([whole(0, Infinity), whole(0, Infinity)], 'expected [start, end)'))
+  .readonly()
+  .default([])
+  .describe('spans of the text that never change, [start, end) in UTF-16 offsets')
+const batch = whole(1, 65536).default(64).describe('most rows refined together')
+
+/** How rows are refined, whatever they come from. */
+export const refineConfig = refineFields
+/** How a draft is refined. */
+export const draftConfig = refineFields.extend({ locked: lockedSpans })
+/** How many drafts are refined. */
+export const batchConfig = refineFields.extend({ batchRows: batch })
+/** How a text with holes is filled in. */
+export const infillConfig = refineFields.extend({
+  hole: z.string().min(1, 'expected a text that marks a hole').default('___').describe('what marks a hole in the text'),
+})
+
+export type RefineConfig = Readonly<z.output<typeof refineConfig>>
+export type RefineOptions = z.input<typeof refineConfig>
+export type DraftOptions = z.input<typeof draftConfig>
+export type BatchOptions = z.input<typeof batchConfig>
+export type InfillOptions = z.input<typeof infillConfig>
+
+/** The record of one refinement round; its names are the engine's. */
+export function roundRecord(config: RefineConfig, round: number, maxLength: number): NativeRecord {
+  const { mode, editThreshold, keepThreshold, temperature, topK, topP } = config
+  return { mode, editThreshold, keepThreshold, temperature, topK, topP, seed: config.seed, round, maxLength }
+}

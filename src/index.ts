@@ -1,0 +1,69 @@
+// merge-lm: train and run text models that edit as well as generate.
+
+export type {
+  BatchOptions,
+  DraftOptions,
+  DraftShares,
+  InfillOptions,
+  LossWeights,
+  ModelConfig,
+  ModelOptions,
+  Recipe,
+  RecipeOptions,
+  RefineConfig,
+  RefineOptions,
+} from './config.js'
+export { modelConfig, recipe, refineConfig } from './config.js'
+export { type ErrorCode, errorCodes, isMergeError, MergeError, type MergeErrorOptions } from './errors.js'
+export { editDistance } from './merge/distance.js'
+export type { DraftText, HoledText, TextSpan } from './merge/draft.js'
+export type { DraftExample, DraftKind } from './merge/drafts.js'
+export type { EditResult } from './merge/editResult.js'
+export * from './merge/losses.js'
+export type { Round } from './merge/refine.js'
+export type { TokenSpan } from './merge/rowState.js'
+export {
+  type ConfidenceMeasure,
+  confidenceOf,
+  type RoundOutcome,
+  type StopReason,
+  type StopRule,
+  stopReason,
+} from './merge/stopping.js'
+export { type CreateOptions, type LoadOptions, MergeModel } from './model.js'
+export { parseConfig } from './parseConfig.js'
+export { type Random, randomFrom } from './random.js'
+export { type Manifest, verifyFolder } from './savedFolder.js'
+export { type BpeOptions, trainBpeTokenizer } from './text/bpe.js'
+export { byteTokenizer } from './text/byteTokenizer.js'
+export { characterTokenizer, trainCharacterTokenizer } from './text/characterTokenizer.js'
+export * from './text/corruption.js'
+export { type CorruptionSpec, corruptionFrom, corruptionSpec } from './text/corruptionSpec.js'
+export { type Example, fromIterable, openDataset, type SplitOptions, split, streamDataset } from './text/dataset.js'
+export type { DatasetSpec } from './text/datasetSpec.js'
+export {
+  applyEdits,
+  applyTokenEdits,
+  changesOf,
+  type Edit,
+  type EditKind,
+  editScript,
+  type TokenEdit,
+  tokenEditScript,
+} from './text/editScript.js'
+export { type HuggingFaceTokenizerOptions, huggingFaceTokenizer } from './text/huggingFaceTokenizer.js'
+export type { SpecialIds, Tokenizer, TokenizerJson, TokenizerKind } from './text/tokenizer.js'
+export { loadTokenizer, saveTokenizer, tokenizerFromJson } from './text/tokenizerFile.js'
+export { type FoundCheckpoint, latestCheckpoint } from './training/checkpoint.js'
+export { type EditEvaluation, type EditedExample, type EvaluateOptions, evaluateEdits } from './training/evaluate.js'
+export { type RunConfig, type RunConfigInput, runConfig } from './training/runConfig.js'
+export {
+  positionOf,
+  type Ramp,
+  type RunPosition,
+  type Schedule,
+  valueAt,
+  warmupThenCosine,
+  warmupThenLinear,
+} from './training/schedule.js'
+export { type Dataset, type RunOptions, type StepReport, Trainer } from './training/trainer.js'

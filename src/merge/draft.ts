@@ -1,0 +1,106 @@
+// Draft: a text on its way into the loop, as tokens with what is locked and which gaps are open.
+
+import { MergeError } from '../errors.js'
+import { type Tokenizer, toWellFormed } from '../text/tokenizer.js'
+import { draftState, growingState, type RowState, type TokenSpan } from './rowState.js'
+
+/** A span of a text, `[start, end)` in UTF-16 offsets. */
+export type TextSpan = readonly [start: number, end: number]
+
+/** A draft, alone or with spans that never change. */
+export type DraftText = string | { readonly text: string; readonly locked?: readonly TextSpan[] }
+
+/** A text with holes: what stands between them, or what stands before and after the only one. */
+export type HoledText = string | readonly string[] | { readonly prefix: string; readonly suffix: string }
+
+/** A text and the state in which the loop takes it up. */
+export interface Draft {
+  readonly text: string
+  readonly state: RowState
+}
+
+/** What a draft needs of a model: its tokenizer and the most tokens of a row. */
+export interface DraftContext {
+  readonly tokenizer: Tokenizer
+  readonly maxLength: number
+}
+
+/** A draft that may change wherever it is not locked. A token that a locked span touches is locked as a whole. */
+export function editableDraft(context: DraftContext, draft: DraftText, locked: readonly TextSpan[] = []): Draft {
+  const text = toWellFormed(checkedText(typeof draft === 'string' ? draft : draft.text))
+  const spans = typeof draft === 'string' ? locked : [...locked, ...(draft.locked ?? [])]
+  const tokens = encoded(context, text)
+  if (spans.length === 0) return { text, state: draftState(tokens) }
+  const offsets = context.tokenizer.spans(text)
+  const tokenSpans = spans.map((span) => tokenSpan(offsets, checkedSpan(span, text)))
+  return { text, state: draftState(tokens, tokenSpans) }
+}
+
+/** A prompt that stays as it is and grows at its end. */
+export function promptDraft(context: DraftContext, prompt: string): Draft {
+  const text = toWellFormed(checkedText(prompt))
+  const tokens = encoded(context, text)
+  return { text, state: growingState(tokens, [tokens.length]) }
+}
+
+/** A text that stays as it is and grows in its holes. */
+export function holedDraft(context: DraftContext, holed: HoledText, hole: string): Draft {
+  const pieces = piecesOf(holed, hole).map((piece) => toWellFormed(checkedText(piece)))
+  if (pieces.length < 2) {
+    throw new MergeError('ERR_INPUT', `text: expected at least one hole (${JSON.stringify(hole)}), received none`)
+  }
+  const text = pieces.join('')
+  // Each piece is tokenized alone, so that no token spans a hole.
+  const rows = pieces.map((piece) => context.tokenizer.encode(piece))
+  const tokens = Int32Array.from(rows.flatMap((row) => [...row]))
+  checkLength(context, tokens)
+  let gap = 0
+  const openGaps = rows.slice(0, -1).map((row) => {
+    gap += row.length
+    return gap
+  })
+  return { text, state: growingState(tokens, openGaps) }
+}
+
+function piecesOf(holed: HoledText, hole: string): readonly string[] {
+  if (typeof holed === 'string') return holed.split(hole)
+  return 'prefix' in holed ? [holed.prefix, holed.suffix] : holed
+}
+
+function encoded(context: DraftContext, text: string): Int32Array {
+  const tokens = context.tokenizer.encode(text)
+  checkLength(context, tokens)
+  return tokens
+}
+
+function checkLength({ maxLength }: DraftContext, tokens: Int32Array): void {
+  if (tokens.length <= maxLength) return
+  throw new MergeError(
+    'ERR_INPUT',
+    `text: expected at most ${maxLength} tokens (maxLength), received ${tokens.length}`,
+    {
+      details: { tokens: tokens.length, maxLength },
+    },
+  )
+}
+
+function checkedText(text: unknown): string {
+  if (typeof text === 'string') return text
+  throw new MergeError('ERR_INPUT', `text: expected a string, received ${text === null ? 'null' : typeof text}`)
+}
+
+function checkedSpan(span: TextSpan, text: string): TextSpan {
+  const [start, end] = span
+  if (Number.isInteger(start) && Number.isInteger(end) && 0 <= start && start <= end && end <= text.length) return span
+  throw new MergeError('ERR_INPUT', `locked: expected 0 <= start <= end <= ${text.length}, received [${start}, ${end}]`)
+}
+
+// The tokens that a span of the text touches.
+function tokenSpan(offsets: Int32Array, [start, end]: TextSpan): TokenSpan {
+  const count = offsets.length / 2
+  let first = 0
+  while (first < count && (offsets[2 * first + 1] ?? 0) <= start) first++
+  let last = first
+  while (last < count && (offsets[2 * last] ?? 0) < end) last++
+  return [first, last]
+}

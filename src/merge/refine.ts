@@ -1,0 +1,145 @@
+// The loop of refinement: gate, delete, insert, fill in one native call per round, until every row's stop rule says stop.
+
+import { type RefineConfig, roundRecord } from '../config.js'
+import type { NativeRound, NativeSession } from '../native.js'
+import { packFlags, packRows, rowRange } from '../rows.js'
+import { changesOf, type Edit } from '../text/editScript.js'
+import { editsFromSource } from '../text/editsFromSource.js'
+import type { Tokenizer } from '../text/tokenizer.js'
+import { deletedTokens, insertedSpans, nextState, type RowState, type TokenSpan } from './rowState.js'
+import { confidenceOf, type StopReason, stopReason } from './stopping.js'
+
+/** What one round did to one row. */
+export interface Round {
+  /** Index of the row among the drafts. */
+  readonly row: number
+  /** From 1. */
+  readonly round: number
+  /** The row after this round. */
+  readonly tokens: Int32Array
+  readonly text: string
+  /** Probability that the row needs an edit (0..1). */
+  readonly gate: number
+  /** Whether the edit path ran: the deleter was asked. */
+  readonly edited: boolean
+  /** Keep probability of each token of the row before. */
+  readonly keep: Float32Array
+  /** Indices of the tokens of the row before that were deleted. */
+  readonly deleted: Int32Array
+  /** Spans of tokens of this row that were inserted and filled. */
+  readonly inserted: readonly TokenSpan[]
+  /** Index of each token in the row before, -1 where it was inserted. */
+  readonly source: Int32Array
+  /** Probability of each token when it was filled in, in this round or an earlier one; 1 for a token of the draft. */
+  readonly confidence: Float32Array
+  /** One number for the tokens filled in this round (0..1); 0 where none was. */
+  readonly roundConfidence: number
+  /** What changed; `start` and `end` are offsets of the text before this round. */
+  readonly edits: readonly Edit[]
+  /** Whether insertions were cut at the model's `maxLength`. */
+  readonly truncated: boolean
+  /** Passes of the encoder in this round. */
+  readonly encoderPasses: number
+  /** Why the row stops here; absent while it goes on. */
+  readonly stopReason?: StopReason
+}
+
+/** What a loop of refinement needs of a model. */
+export interface RefineContext {
+  readonly session: Pick<NativeSession, 'refineRound'>
+  readonly tokenizer: Pick<Tokenizer, 'pieces'>
+  /** Most tokens of a row. */
+  readonly maxLength: number
+}
+
+interface ActiveRow {
+  readonly row: number
+  readonly state: RowState
+  readonly pieces: readonly string[]
+  /** Every state so far, the draft first. */
+  readonly earlier: readonly Int32Array[]
+}
+
+/**
+ * Refines rows together; yields what each round did to every row that was still active. A row that stops leaves the batch;
+ * the generator ends when none is left. An aborted signal rejects with its reason, at the latest after the running round.
+ */
+export async function* refineRows(
+  context: RefineContext,
+  drafts: readonly RowState[],
+  settings: RefineConfig,
+): AsyncGenerator<readonly Round[]> {
+  const { session, tokenizer, maxLength } = context
+  let active: readonly ActiveRow[] = drafts.map((state, row) => {
+    return { row, state, pieces: tokenizer.pieces(state.tokens), earlier: [state.tokens] }
+  })
+  for (let round = 1; active.length > 0; round++) {
+    settings.signal?.throwIfAborted()
+
+    // 1) gate  2) delete  3) insert  4) fill
+    const output = await session.refineRound(
+      roundRecord(settings, round - 1, maxLength),
+      packRows(active.map(({ state }) => state.tokens)),
+      packFlags(active.map(({ state }) => state.locked)),
+      packFlags(active.map(({ state }) => state.open)),
+    )
+    settings.signal?.throwIfAborted()
+
+    // 5) stop, or go on with the rows that are not done
+    let keepStart = 0
+    const rounds: Round[] = []
+    const next: ActiveRow[] = []
+    active.forEach((row, index) => {
+      const keep = output.keep.slice(keepStart, keepStart + row.state.tokens.length)
+      keepStart += keep.length
+      const { report, state, pieces } = roundOf(row, output, { index, keep, round, settings, tokenizer })
+      rounds.push(report)
+      if (report.stopReason === undefined) {
+        next.push({ row: row.row, state, pieces, earlier: [...row.earlier, state.tokens] })
+      }
+    })
+    yield rounds
+    active = next
+  }
+}
+
+interface RoundPlace {
+  /** The row's place in the batch of this round. */
+  readonly index: number
+  readonly keep: Float32Array
+  readonly round: number
+  readonly settings: RefineConfig
+  readonly tokenizer: Pick<Tokenizer, 'pieces'>
+}
+
+// The report of one row's round, and the state it leaves.
+function roundOf(before: ActiveRow, output: NativeRound, place: RoundPlace) {
+  const { index, keep, round, settings } = place
+  const [start, end] = rowRange(output, index)
+  const source = output.source.slice(start, end)
+  const tokens = output.tokens.slice(start, end)
+  const state = nextState(before.state, { tokens, source, confidence: output.confidence.slice(start, end) })
+  const pieces = place.tokenizer.pieces(tokens)
+  const filled = state.confidence.filter((_, token) => source[token] === -1)
+  const reason = stopReason({ rounds: round, current: tokens, earlier: before.earlier, filled }, settings)
+  const trace = { before: before.pieces, after: pieces, source, confidence: state.confidence, keep }
+  const report: Round = {
+    row: before.row,
+    round,
+    tokens,
+    text: pieces.join(''),
+    gate: output.gate[index] ?? 0,
+    edited: output.edited[index] === 1,
+    keep,
+    deleted: deletedTokens(source, before.state.tokens.length),
+    inserted: insertedSpans(source),
+    source,
+    confidence: state.confidence,
+    roundConfidence: confidenceOf(filled, settings.confidence),
+    edits: changesOf(editsFromSource(trace)),
+    truncated: output.truncated[index] === 1,
+    encoderPasses: output.encoderPasses,
+    ...(reason === undefined ? {} : { stopReason: reason }),
+  }
+  return { report, state, pieces }
+}

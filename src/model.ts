@@ -1,0 +1,267 @@
+// MergeModel: a model with its tokenizer, on one device; edits, writes and fills in text, round by round.
+
+import { join } from 'node:path'
+import { z } from 'zod'
+import {
+  type BatchOptions,
+  batchConfig,
+  type DraftOptions,
+  draftConfig,
+  type InfillOptions,
+  infillConfig,
+  type ModelConfig,
+  type ModelOptions,
+  modelConfig,
+  modelRecord,
+  placementConfig,
+  type RefineOptions,
+  refineConfig,
+} from './config.js'
+import { MergeError } from './errors.js'
+import { type Draft, type DraftText, editableDraft, type HoledText, holedDraft, promptDraft } from './merge/draft.js'
+import { type EditResult, editRows } from './merge/editResult.js'
+import { type Round, refineRows } from './merge/refine.js'
+import { loadNative, type NativeSession } from './native.js'
+import { parseConfig } from './parseConfig.js'
+import { readJson, verifyFolder, writeFolder, writeJson } from './savedFolder.js'
+import type { Tokenizer } from './text/tokenizer.js'
+import { loadTokenizer, saveTokenizer } from './text/tokenizerFile.js'
+import { defaultThreads } from './threads.js'
+
+/** How to make a model. */
+export type CreateOptions = ModelOptions & {
+  readonly tokenizer: Tokenizer
+  /** Seed of the initial weights. Default 0. */
+  readonly seed?: number
+  /** Threads of the compute thread's team, once per process. Default: as many as the process may use. */
+  readonly threads?: number
+}
+
+/** Where to load a model. */
+export type LoadOptions = z.input<typeof placementConfig> & { readonly threads?: number }
+
+/** The open session of a model; only for this package's own loops. */
+export let sessionOf: (model: MergeModel) => NativeSession
+/** A model over a session that is already open; only for tests of the loops. */
+export let modelOver: (session: NativeSession, config: ModelConfig, tokenizer: Tokenizer) => Promise<MergeModel>
+
+// The compute thread's team has one size for the whole process; the first model chooses it.
+let startedThreads: number | undefined
+
+/** Threads of the compute thread's team; `undefined` before the first model. */
+export function computeThreads(): number | undefined {
+  return startedThreads
+}
+
+/**
+ * A model. Every method runs off the event loop; a model that was disposed rejects with `ERR_DISPOSED`.
+ *
+ * @example
+ * await using model = await MergeModel.load('runs/quickstart/model')
+ * const { text, edits } = await model.edit('he go to school yesteday')
+ */
+export class MergeModel {
+  readonly config: ModelConfig
+  readonly tokenizer: Tokenizer
+  /** Number of trainable numbers. */
+  readonly parameterCount: number
+  readonly #session: NativeSession
+  #disposed: Promise<void> | undefined
+
+  // The package's own parts reach the session through `sessionOf`, tests of the loops make a model by `modelOver`.
+  static {
+    sessionOf = (model) => {
+      model.#check()
+      return model.#session
+    }
+    modelOver = async (session, config, tokenizer) => {
+      const parameters = await session.parameters()
+      const sizes = parameters.map(({ shape }) => shape.reduce((product, size) => product * size, 1))
+      return new MergeModel(session, config, tokenizer, sum(sizes))
+    }
+  }
+
+  private constructor(session: NativeSession, config: ModelConfig, tokenizer: Tokenizer, parameterCount: number) {
+    this.#session = session
+    this.config = config
+    this.tokenizer = tokenizer
+    this.parameterCount = parameterCount
+  }
+
+  /** A new model with random weights. */
+  static async create(options: CreateOptions): Promise<MergeModel> {
+    const { tokenizer, seed = 0, threads, ...rest } = options
+    const config = parseConfig(modelConfig, rest, '')
+    if (typeof tokenizer?.encode !== 'function')
+      throw new MergeError('ERR_CONFIG', 'tokenizer: expected a tokenizer, received none')
+    return MergeModel.#open(config, tokenizer, { seed, threads })
+  }
+
+  /** Loads a folder that `save` or a training run wrote; every file is verified first. */
+  static async load(folder: string, options: LoadOptions = {}): Promise<MergeModel> {
+    const { threads, ...rest } = options
+    const placement = parseConfig(placementConfig, rest, '')
+    await verifyFolder(folder)
+    const saved = await readJson(folder, 'config.json', savedConfig)
+    const config = {
+      ...saved.model,
+      dtype: placement.dtype ?? saved.model.dtype,
+      device: placement.device ?? saved.model.device,
+    }
+    const model = await MergeModel.#open(config, await loadTokenizer(folder), { seed: 0, threads })
+    try {
+      await model.#session.load(join(folder, 'model.safetensors'), 'model')
+    } catch (error) {
+      await model.dispose()
+      throw error
+    }
+    return model
+  }
+
+  static async #open(config: ModelConfig, tokenizer: Tokenizer, start: { seed: number; threads: number | undefined }) {
+    const { seed, threads } = parseConfig(startConfig, start, '')
+    startedThreads = threads ?? startedThreads ?? defaultThreads()
+    const { bos, eos, mask, sep } = tokenizer.special
+    const vocabulary = { vocabulary: tokenizer.vocabularySize, bos, eos, mask, sep }
+    const native = await loadNative()
+    await native.start(startedThreads)
+    return modelOver(await native.open(modelRecord(config, vocabulary, seed)), config, tokenizer)
+  }
+
+  /** Writes config.json, tokenizer.json, model.safetensors and manifest.json; the folder exists whole or not at all. */
+  async save(folder: string): Promise<void> {
+    await writeFolder(folder, { kind: 'model' }, (temporary) => this.writeFiles(temporary))
+  }
+
+  /** Writes the model's files, without a manifest, into a folder that is being written. */
+  async writeFiles(folder: string): Promise<void> {
+    this.#check()
+    await writeJson(folder, 'config.json', { format: 1, family: 'merge', model: this.config })
+    await saveTokenizer(this.tokenizer, folder)
+    await this.#session.save(join(folder, 'model.safetensors'), 'model')
+  }
+
+  /** Refines a draft and yields every round as it ends; stop early with `break`. */
+  async *refine(draft: DraftText, options: DraftOptions = {}): AsyncGenerator<Round, void, undefined> {
+    const settings = parseConfig(draftConfig, options, '')
+    const { state } = editableDraft(this.#context, draft, settings.locked)
+    for await (const rounds of refineRows(this.#context, [state], settings)) yield* rounds
+  }
+
+  /** Refines drafts together; yields what each round did to every row that was still active. */
+  async *refineBatch(
+    drafts: readonly DraftText[],
+    options: RefineOptions = {},
+  ): AsyncGenerator<readonly Round[], void, undefined> {
+    const settings = parseConfig(refineConfig, options, '')
+    const states = drafts.map((draft) => editableDraft(this.#context, draft).state)
+    yield* refineRows(this.#context, states, settings)
+  }
+
+  /**
+   * Edits a text, or many, to the end. Default mode `auto`: the gate leaves alone what needs no edit.
+   *
+   * @example
+   * const { text, edits, stopReason } = await model.edit('He go to school yesteday.', { locked: [[0, 2]] })
+   */
+  async edit(draft: DraftText, options?: DraftOptions): Promise<EditResult>
+  async edit(drafts: readonly DraftText[], options?: BatchOptions): Promise<EditResult[]>
+  async edit(
+    input: DraftText | readonly DraftText[],
+    options: DraftOptions | BatchOptions = {},
+  ): Promise<EditResult | EditResult[]> {
+    if (isList(input)) return this.#editAll(input, options)
+    const settings = parseConfig(draftConfig, options, '')
+    return this.#editOne(editableDraft(this.#context, input, settings.locked), settings)
+  }
+
+  /** Continues a prompt at its end; the prompt itself never changes. Default mode `gen`. */
+  async generate(prompt: string, options: RefineOptions = {}): Promise<EditResult> {
+    const settings = parseConfig(refineConfig, { mode: 'gen', ...options }, '')
+    return this.#editOne(promptDraft(this.#context, prompt), settings)
+  }
+
+  /**
+   * Fills the holes of a text; everything else never changes. Default mode `gen`.
+   *
+   * @example
+   * await model.infill('It was a ___ night.')
+   * await model.infill({ prefix: 'It was a ', suffix: ' night.' })
+   */
+  async infill(text: HoledText, options: InfillOptions = {}): Promise<EditResult> {
+    const settings = parseConfig(infillConfig, { mode: 'gen', ...options }, '')
+    return this.#editOne(holedDraft(this.#context, text, settings.hole), settings)
+  }
+
+  /** Bytes this model holds: parameters, gradients, optimizer state. */
+  async memory(): Promise<Readonly<Record<string, number>>> {
+    this.#check()
+    return this.#session.memory()
+  }
+
+  /** Ends the running call, frees the model, and resolves when both are done. A second call does nothing more. */
+  dispose(): Promise<void> {
+    this.#disposed ??= this.#session.dispose()
+    return this.#disposed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose()
+  }
+
+  async #editOne(draft: Draft, settings: z.output<typeof refineConfig>): Promise<EditResult> {
+    const [result] = await editRows(this.#context, [draft], settings)
+    if (result === undefined) throw new MergeError('ERR_INTERNAL', 'edit: expected one result, received none')
+    return result
+  }
+
+  // Rows of like length are refined together; results come back in the caller's order.
+  async #editAll(drafts: readonly DraftText[], options: BatchOptions): Promise<EditResult[]> {
+    const { batchRows, ...settings } = parseConfig(batchConfig, options, '')
+    const rows = drafts.map((draft, index) => ({ index, draft: editableDraft(this.#context, draft) }))
+    rows.sort((a, b) => a.draft.state.tokens.length - b.draft.state.tokens.length || a.index - b.index)
+    const results = new Map<number, EditResult>()
+    for (let start = 0; start < rows.length; start += batchRows) {
+      const batch = rows.slice(start, start + batchRows)
+      const edited = await editRows(
+        this.#context,
+        batch.map((row) => row.draft),
+        settings,
+      )
+      edited.forEach((result, place) => {
+        results.set(batch[place]?.index ?? -1, result)
+      })
+    }
+    return [...results].sort(([a], [b]) => a - b).map(([, result]) => result)
+  }
+
+  get #context() {
+    this.#check()
+    return { session: this.#session, tokenizer: this.tokenizer, maxLength: this.config.maxLength }
+  }
+
+  #check(): void {
+    if (this.#disposed !== undefined) throw new MergeError('ERR_DISPOSED', 'model: was disposed before this call')
+  }
+}
+
+const startConfig = z.strictObject({
+  seed: z.int('expected a whole number >= 0').min(0, 'expected a whole number >= 0'),
+  threads: z
+    .int('expected a whole number 1..1024')
+    .min(1, 'expected a whole number 1..1024')
+    .max(1024, 'expected a whole number 1..1024')
+    .optional(),
+})
+
+const savedConfig = z.strictObject({
+  format: z.literal(1),
+  family: z.literal('merge'),
+  model: modelConfig,
+})
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
+
+function isList(input: DraftText | readonly DraftText[]): input is readonly DraftText[] {
+  return Array.isArray(input)
+}

@@ -1,0 +1,187 @@
+// The border: the only file that loads the native addon. Its types mirror native/engine.h.
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join, resolve } from 'node:path'
+import { type ErrorCode, errorCodes, MergeError } from './errors.js'
+import { builtLibtorch, chooseLibtorch, type Loader, openLibtorch, releaseFolder } from './libtorch.js'
+
+/** A flat record of numbers, flags and words; the engine refuses a missing field. */
+export type NativeRecord = Readonly<Record<string, number | boolean | string>>
+
+/** Ragged rows, packed: row `r` is `tokens.subarray(offsets[r], offsets[r + 1])`. */
+export interface NativeRows {
+  readonly tokens: Int32Array
+  readonly offsets: Int32Array
+}
+
+/** `RoundOutput` of native/engine.h. */
+export interface NativeRound extends NativeRows {
+  /** Index of each token within its input row, -1 where it was inserted. */
+  readonly source: Int32Array
+  /** Probability of each token that was filled in this round, 1 where it was kept. */
+  readonly confidence: Float32Array
+  /** Keep probability of each input token. */
+  readonly keep: Float32Array
+  /** Gate probability per row. */
+  readonly gate: Float32Array
+  /** 1 where the edit path ran, per row. */
+  readonly edited: Uint8Array
+  /** 1 where insertions were cut at `maxLength`, per row. */
+  readonly truncated: Uint8Array
+  readonly encoderPasses: number
+}
+
+export interface NativeArray {
+  readonly shape: readonly number[]
+  readonly values: Float32Array
+}
+
+/** `Session` of native/engine.h; every method runs on the compute thread. */
+export interface NativeSession {
+  // Record train_step(const Record& step, const TrainBatch& batch)
+  trainStep(step: NativeRecord, drafts: NativeRows, targets: NativeRows): Promise<Record<string, number>>
+  // Record evaluate(const Record& step, const TrainBatch& batch)
+  evaluate(step: NativeRecord, drafts: NativeRows, targets: NativeRows): Promise<Record<string, number>>
+  // RoundOutput refine_round(const Record& options, const RoundInput& input)
+  refineRound(options: NativeRecord, rows: NativeRows, locked: Uint8Array, open: Uint8Array): Promise<NativeRound>
+  // std::map<std::string, NamedArray> inspect(const Rows&, const std::vector<std::string>&)
+  inspect(rows: NativeRows, outputs: readonly string[]): Promise<Record<string, NativeArray>>
+  // void save(const std::string& path, const std::string& part)
+  save(path: string, part: 'model' | 'optimizer'): Promise<void>
+  // void load(const std::string& path, const std::string& part)
+  load(path: string, part: 'model' | 'optimizer'): Promise<void>
+  // std::vector<ParameterInfo> parameters()
+  parameters(): Promise<{ name: string; shape: number[] }[]>
+  // Record memory()
+  memory(): Promise<Record<string, number>>
+  /** Raises the cancel flag, waits for the running call, frees the model; later calls reject with ERR_DISPOSED. */
+  dispose(): Promise<void>
+}
+
+export interface NativeAddon {
+  /** Starts the process-wide compute thread with this many threads; a second call with another number is refused. */
+  start(threads: number): Promise<void>
+  // Session(const Record& config)
+  open(config: NativeRecord): Promise<NativeSession>
+  // Record engine_info()
+  info(): Promise<Record<string, number | boolean | string>>
+  /** Live sessions and native bytes of this process. */
+  memoryStats(): { sessions: number; bytes: number; queued: number }
+  // std::string train_bpe(...) of native/text/bpe_trainer.h
+  trainBpe(
+    words: readonly string[],
+    counts: Int32Array,
+    vocabularySize: number,
+    minFrequency: number,
+    specialTokens: readonly string[],
+  ): Promise<string>
+}
+
+/**
+ * Loads libtorch and the native addon on the first call; importing this package loads nothing.
+ *
+ * Sets `OMP_WAIT_POLICY=PASSIVE` before that, unless it is set: threads that spin while they wait slow down everything
+ * beside them. A worker's `process.env` is a copy that native code does not see, so a program that loads the addon in
+ * workers only should set it in the main thread, or in the shell.
+ *
+ * `MERGE_LM_ADDON` names another folder with core.node and loader.node, for example a build with sanitizers.
+ *
+ * @throws MergeError `ERR_DEVICE` with what was tried and how to mend it
+ */
+export function loadNative(): Promise<NativeAddon> {
+  loading ??= load().catch((error: unknown) => {
+    loading = undefined
+    throw error
+  })
+  return loading
+}
+
+let loading: Promise<NativeAddon> | undefined
+
+async function load(): Promise<NativeAddon> {
+  const named = process.env.MERGE_LM_ADDON
+  const folder = named === undefined || named === '' ? releaseFolder : resolve(named)
+  process.env.OMP_WAIT_POLICY ??= 'PASSIVE'
+  // A build without loader.node is linked with all it needs.
+  if (folder === releaseFolder || existsSync(join(folder, 'loader.node'))) {
+    const chosen = chooseLibtorch(builtLibtorch(folder), process.env.MERGE_LM_LIBTORCH)
+    openLibtorch(requireAddon(folder, 'loader.node') as Loader, chosen)
+  }
+  const addon = requireAddon(folder, 'core.node') as RawAddon
+  // Before the process tears libtorch down, the engine must rest. A terminated worker runs no listener; the addon's own
+  // clean-up hook does the same there.
+  process.once('exit', () => addon.leave())
+  return wrapAddon(addon)
+}
+
+// What core.node exports: errors carry `code` but are no MergeError yet.
+interface RawAddon extends NativeAddon {
+  // Rests this environment's part of the engine: cancels, drops what waits, waits for the running call.
+  leave(): void
+}
+
+function requireAddon(folder: string, name: string): unknown {
+  const path = join(folder, name)
+  try {
+    return createRequire(import.meta.url)(path)
+  } catch (cause) {
+    const reason = existsSync(path)
+      ? String(cause instanceof Error ? cause.message : cause).split('\n')[0]
+      : 'no such file'
+    throw new MergeError('ERR_DEVICE', `native addon: ${path} cannot be loaded: ${reason}; run \`npm run build\``, {
+      cause,
+      details: { path },
+    })
+  }
+}
+
+function wrapAddon(addon: RawAddon): NativeAddon {
+  return {
+    start: (threads) => guarded(() => addon.start(threads)),
+    open: (config) => guarded(async () => wrapSession(await addon.open(config))),
+    info: () => guarded(() => addon.info()),
+    memoryStats: () => addon.memoryStats(),
+    trainBpe: (words, counts, vocabularySize, minFrequency, specialTokens) =>
+      guarded(() => addon.trainBpe(words, counts, vocabularySize, minFrequency, specialTokens)),
+  }
+}
+
+function wrapSession(session: NativeSession): NativeSession {
+  return {
+    trainStep: (step, drafts, targets) => guarded(() => session.trainStep(step, drafts, targets)),
+    evaluate: (step, drafts, targets) => guarded(() => session.evaluate(step, drafts, targets)),
+    refineRound: (options, rows, locked, open) => guarded(() => session.refineRound(options, rows, locked, open)),
+    inspect: (rows, outputs) => guarded(() => session.inspect(rows, outputs)),
+    save: (path, part) => guarded(() => session.save(path, part)),
+    load: (path, part) => guarded(() => session.load(path, part)),
+    parameters: () => guarded(() => session.parameters()),
+    memory: () => guarded(() => session.memory()),
+    dispose: () => guarded(() => session.dispose()),
+  }
+}
+
+// Native errors are made on the event loop, where no caller is left on the stack; so the stack is taken here.
+async function guarded<T>(call: () => Promise<T>): Promise<T> {
+  const trace = { stack: '' }
+  Error.captureStackTrace(trace, guarded)
+  try {
+    return await call()
+  } catch (error) {
+    throw toMergeError(error, trace.stack)
+  }
+}
+
+// Anything without one of our codes was thrown by the caller's own code (a getter, a proxy) and stays as it is.
+function toMergeError(error: unknown, trace: string): unknown {
+  if (error instanceof MergeError || !(error instanceof Error) || !('code' in error)) return error
+  const code = error.code as ErrorCode
+  if (!errorCodes.includes(code)) return error
+  const mapped = new MergeError(code, error.message)
+  const frames = trace.split('\n').slice(1)
+  Object.defineProperty(mapped, 'stack', {
+    value: [`${mapped.name}: ${mapped.message}`, ...frames].join('\n'),
+    writable: true,
+    configurable: true,
+  })
+  return mapped
+}

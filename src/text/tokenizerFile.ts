@@ -1,0 +1,77 @@
+// loadTokenizer, saveTokenizer: a tokenizer as `tokenizer.json` in a model's folder.
+
+import { readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { MergeError } from '../errors.js'
+import { byteTokenizer } from './byteTokenizer.js'
+import { characterTokenizer } from './characterTokenizer.js'
+import { type HuggingFaceTokenizerOptions, huggingFaceTokenizer } from './huggingFaceTokenizer.js'
+import type { Tokenizer } from './tokenizer.js'
+
+const maxInputLength = z.int().min(1)
+const builtInFile = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('merge-lm/byte'), version: z.literal(1), maxInputLength }),
+  z.object({
+    type: z.literal('merge-lm/character'),
+    version: z.literal(1),
+    alphabet: z.string(),
+    caseShift: z.boolean(),
+    maxInputLength,
+  }),
+])
+
+/**
+ * Reads a tokenizer from a `tokenizer.json` or from the folder that holds one: one of ours, or any of Hugging Face's.
+ *
+ * @example
+ * const tokenizer = await loadTokenizer('runs/quickstart/model')
+ */
+export async function loadTokenizer(path: string, options: HuggingFaceTokenizerOptions = {}): Promise<Tokenizer> {
+  const file = (await isFolder(path)) ? join(path, 'tokenizer.json') : path
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new MergeError('ERR_INPUT', `tokenizer: expected a readable file, received ${file}`, { cause })
+  })
+  return tokenizerFromJson(parseJson(text, file), options)
+}
+
+/** A tokenizer from the parsed content of a `tokenizer.json`. */
+export function tokenizerFromJson(json: unknown, options: HuggingFaceTokenizerOptions = {}): Tokenizer {
+  const type = z.looseObject({ type: z.string() }).safeParse(json)
+  if (!type.success || !type.data.type.startsWith('merge-lm/')) return huggingFaceTokenizer(json, options)
+  const parsed = builtInFile.safeParse(json)
+  if (!parsed.success) {
+    throw new MergeError('ERR_INPUT', `tokenizer.json: ${z.prettifyError(parsed.error)}`)
+  }
+  return parsed.data.type === 'merge-lm/byte' ? byteTokenizer(parsed.data) : characterTokenizer(parsed.data)
+}
+
+/** Writes `tokenizer.json` into a folder that exists; returns the file's path. */
+export async function saveTokenizer(tokenizer: Tokenizer, folder: string): Promise<string> {
+  const file = join(folder, 'tokenizer.json')
+  const partial = `${file}.partial`
+  try {
+    await writeFile(partial, `${JSON.stringify(tokenizer.toJSON())}\n`)
+    await rename(partial, file)
+  } catch (cause) {
+    throw new MergeError('ERR_INPUT', `tokenizer: expected a writable folder, received ${folder}`, { cause })
+  }
+  return file
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
+}
+
+function parseJson(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new MergeError('ERR_INPUT', `${file}: expected JSON (${cause instanceof Error ? cause.message : cause})`, {
+      cause,
+    })
+  }
+}

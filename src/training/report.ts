@@ -1,0 +1,109 @@
+// StepReport: what one optimizer step did, from the engine's record and the run's clock.
+
+import type { StepChoice } from '../config.js'
+import { MergeError } from '../errors.js'
+import type { LossTerms } from '../merge/losses.js'
+
+/** What one optimizer step did. */
+export interface StepReport {
+  /** Optimizer steps done, this one included. */
+  readonly step: number
+  /** Share of the run that is over (0..1), by steps or by the clock, whichever is further; schedules follow it. */
+  readonly progress: number
+  readonly epoch: number
+  /** The weighted sum of the terms. */
+  readonly total: number
+  /** Each term of the loss, unweighted. */
+  readonly terms: LossTerms
+  /** Share of rows whose gate was open. */
+  readonly gateRate: number
+  /** Mean keep probability. */
+  readonly keepRate: number
+  /** Norm of the gradient before clipping. */
+  readonly gradientNorm: number
+  readonly learningRate: number
+  /** Rounds that were unrolled. */
+  readonly rounds: number
+  /** Positions that the encoder saw in this step. */
+  readonly tokens: number
+  /** Positions per second, over about the last 20 steps. */
+  readonly tokensPerSecond: number
+  /** Masks that were filled. */
+  readonly masks: number
+  /** Share of masks filled with the oracle's token. */
+  readonly fillAccuracy: number
+  /** Share of tokens whose fate is the oracle's. */
+  readonly keepAccuracy: number
+  /** Share of gaps with the oracle's count. */
+  readonly countAccuracy: number
+  /** Seconds since the run began. */
+  readonly seconds: number
+  /** Estimated seconds to its end. */
+  readonly secondsLeft: number
+  /** Seconds inside the native step. */
+  readonly nativeSeconds: number
+  /** Seconds of the native step outside libtorch: the oracle, and what it decides row by row. */
+  readonly hostSeconds: number
+  /** Rows left out as too long, since the run began. */
+  readonly dropped: number
+  /** What `evaluate` found after this step. */
+  readonly evaluation?: Readonly<Record<string, number>>
+  /** The checkpoint that was written after this step. */
+  readonly checkpoint?: string
+}
+
+/** What the trainer knows beside the engine's record. */
+export interface StepFacts extends StepChoice {
+  readonly progress: number
+  readonly epoch: number
+  readonly seconds: number
+  readonly secondsLeft: number
+  readonly tokensPerSecond: number
+  readonly dropped: number
+}
+
+/** The report of a step; a number that is not finite is `ERR_NONFINITE`, one that is missing `ERR_INTERNAL`. */
+export function stepReport(record: Readonly<Record<string, number>>, facts: StepFacts): StepReport {
+  const number = (name: string): number => {
+    const value = record[name]
+    if (value === undefined)
+      throw new MergeError('ERR_INTERNAL', `report of step ${facts.step}: expected ${name}, received nothing`)
+    if (Number.isFinite(value)) return value
+    throw new MergeError(
+      'ERR_NONFINITE',
+      `${name} of step ${facts.step}: expected a finite number, received ${value}`,
+      {
+        details: { step: facts.step, name },
+      },
+    )
+  }
+  return {
+    step: facts.step + 1,
+    progress: facts.progress,
+    epoch: facts.epoch,
+    total: number('total'),
+    terms: {
+      recon: number('recon'),
+      compression: number('compression'),
+      pointer: number('pointer'),
+      gate: number('gate'),
+      length: number('length'),
+    },
+    gateRate: number('gateRate'),
+    keepRate: number('keepRate'),
+    gradientNorm: number('gradientNorm'),
+    learningRate: facts.learningRate,
+    rounds: number('rounds'),
+    tokens: number('tokens'),
+    tokensPerSecond: facts.tokensPerSecond,
+    masks: number('masks'),
+    fillAccuracy: number('fillAccuracy'),
+    keepAccuracy: number('keepAccuracy'),
+    countAccuracy: number('countAccuracy'),
+    seconds: facts.seconds,
+    secondsLeft: facts.secondsLeft,
+    nativeSeconds: number('nativeSeconds'),
+    hostSeconds: number('hostSeconds'),
+    dropped: facts.dropped,
+  }
+}

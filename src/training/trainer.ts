@@ -1,0 +1,212 @@
+// Trainer: the loop of optimizer steps; one native call a step, everything it decides is decided here.
+
+import { join } from 'node:path'
+import { type Recipe, type RecipeOptions, recipe as recipeSchema, stepRecord } from '../config.js'
+import { MergeError } from '../errors.js'
+import { computeThreads, type MergeModel, sessionOf } from '../model.js'
+import { parseConfig } from '../parseConfig.js'
+import { randomFrom } from '../random.js'
+import { writeFolder, writeJson } from '../savedFolder.js'
+import type { Corruption } from '../text/corruption.js'
+import { type BatchPosition, batches, type Dataset, firstPosition, prefetched } from './batches.js'
+import { type StepReport, stepReport } from './report.js'
+import { RunFolder } from './runFolder.js'
+import { positionOf, type RunPosition, valueAt } from './schedule.js'
+
+export type { Dataset } from './batches.js'
+export type { StepReport } from './report.js'
+
+/** How a run goes; what is learned stands in the recipe. */
+export interface RunOptions {
+  /** Aborted: the run rejects with its reason between two steps; what was learned stays, and `save` still works. */
+  readonly signal?: AbortSignal
+  /** Makes the draft of examples that have none of their own, anew in every epoch. */
+  readonly corruption?: Corruption
+  /** Asked every `evaluateEvery` steps and at the end; what it finds goes into the report. */
+  readonly evaluate?: (model: MergeModel) => Promise<Readonly<Record<string, number>>>
+  /** Where metrics.jsonl and, every `saveEvery` steps and at the end, checkpoints go. */
+  readonly folder?: string
+}
+
+/**
+ * Trains a model.
+ *
+ * @example
+ * const trainer = new Trainer(model, { minutes: 8, learningRate: warmupThenLinear(3e-3) })
+ * for await (const { step, total, terms } of trainer.run(dataset)) if (terms.recon < 0.01) break
+ */
+export class Trainer {
+  readonly model: MergeModel
+  readonly recipe: Recipe
+  readonly #now: () => number
+  #position: BatchPosition = firstPosition
+  #seconds = 0
+  #state: 'idle' | 'running' | 'failed' = 'idle'
+
+  /** `now` is the clock of the run in milliseconds; tests bring their own. */
+  constructor(model: MergeModel, options: RecipeOptions = {}, now: () => number = () => performance.now()) {
+    this.model = model
+    this.recipe = parseConfig(recipeSchema, options, 'recipe')
+    this.#now = now
+  }
+
+  /** Optimizer steps done. */
+  get step(): number {
+    return this.#position.step
+  }
+
+  /** Trains until the recipe's steps or minutes are over; yields a report after each step. Stop early with `break`. */
+  async *run(dataset: Dataset, options: RunOptions = {}): AsyncGenerator<StepReport, void, undefined> {
+    const { recipe, model } = this
+    const session = sessionOf(model)
+    this.#begin()
+    const folder = options.folder === undefined ? undefined : await this.#open(options.folder)
+    const stream = prefetched(
+      batches(dataset, {
+        tokenizer: model.tokenizer,
+        maxLength: model.config.maxLength,
+        recipe,
+        corruption: options.corruption,
+        start: this.#position,
+      }),
+    )
+    const secondsBefore = this.#seconds
+    const startedAt = this.#now()
+    const rate = new Rate()
+    try {
+      while (!this.#isOver()) {
+        options.signal?.throwIfAborted()
+
+        // 1) what this step does
+        const batch = await stream.next()
+        if (batch.done === true)
+          throw new MergeError('ERR_INTERNAL', 'batches: expected an endless stream, received its end')
+        const { step } = this.#position
+        const at = this.#at()
+        const choice = {
+          step,
+          rounds: 1 + randomFrom(recipe.seed, step, 0, 'rounds').integer(recipe.rounds),
+          learningRate: valueAt(recipe.learningRate, at),
+          gateNoise: at.progress < recipe.gateNoiseShare ? recipe.gateNoise : 0,
+        }
+
+        // 2) the step
+        const record = await session.trainStep(stepRecord(recipe, choice), batch.value.drafts, batch.value.targets)
+        this.#position = batch.value.next
+        this.#seconds = secondsBefore + (this.#now() - startedAt) / 1000
+
+        // 3) what it did; a number that is not finite ends the run here, before anything is saved
+        const report = stepReport(record, {
+          ...choice,
+          progress: this.#at().progress,
+          epoch: batch.value.epoch,
+          seconds: this.#seconds,
+          tokensPerSecond: rate.add(record.tokens ?? 0, this.#seconds - secondsBefore),
+          secondsLeft: this.#secondsLeft(rate.secondsPerStep),
+          dropped: batch.value.dropped,
+        })
+
+        // 4) look and keep
+        const complete = { ...report, ...(await this.#evaluation(options)), ...(await this.#checkpoint(folder)) }
+        await folder?.append(complete)
+        yield complete
+      }
+    } catch (error) {
+      if (error instanceof MergeError && error.code === 'ERR_NONFINITE') this.#state = 'failed'
+      throw error
+    } finally {
+      if (this.#state === 'running') this.#state = 'idle'
+      await stream.return()
+      await folder?.[Symbol.asyncDispose]()
+    }
+  }
+
+  /** Writes a checkpoint: the model's files, optimizer.safetensors and trainer.json. `MergeModel.load` reads it too. */
+  async save(folder: string): Promise<void> {
+    await writeFolder(folder, { kind: 'checkpoint', step: this.step }, (temporary) => this.#writeFiles(temporary))
+  }
+
+  async #writeFiles(folder: string): Promise<void> {
+    if (this.#state === 'failed') {
+      throw new MergeError('ERR_NONFINITE', `checkpoint: step ${this.step} was not finite; its state is not saved`)
+    }
+    await this.model.writeFiles(folder)
+    await sessionOf(this.model).save(join(folder, 'optimizer.safetensors'), 'optimizer')
+    await writeJson(folder, 'trainer.json', {
+      format: 1,
+      position: this.#position,
+      seconds: this.#seconds,
+      threads: computeThreads() ?? null,
+      recipe: this.recipe,
+    })
+  }
+
+  async #checkpoint(folder: RunFolder | undefined): Promise<{ checkpoint?: string }> {
+    const { saveEvery, keep } = this.recipe
+    if (folder === undefined || saveEvery === 0 || !this.#isDue(saveEvery)) return {}
+    return { checkpoint: await folder.saveCheckpoint(this.step, keep, (temporary) => this.#writeFiles(temporary)) }
+  }
+
+  async #evaluation({ evaluate }: RunOptions): Promise<{ evaluation?: Readonly<Record<string, number>> }> {
+    const { evaluateEvery } = this.recipe
+    if (evaluate === undefined || evaluateEvery === 0 || !this.#isDue(evaluateEvery)) return {}
+    return { evaluation: await evaluate(this.model) }
+  }
+
+  #isDue(every: number): boolean {
+    return this.step % every === 0 || this.#isOver()
+  }
+
+  #begin(): void {
+    if (this.#state === 'running')
+      throw new MergeError('ERR_INPUT', 'run: expected one run at a time, received a second')
+    if (this.#state === 'failed')
+      throw new MergeError('ERR_NONFINITE', `run: step ${this.step} was not finite; load an earlier state`)
+    this.#state = 'running'
+  }
+
+  async #open(folder: string): Promise<RunFolder> {
+    try {
+      return await RunFolder.open(folder)
+    } catch (error) {
+      this.#state = 'idle'
+      throw error
+    }
+  }
+
+  // By steps or by the clock, whichever is further.
+  #at(): RunPosition {
+    const { steps, minutes } = this.recipe
+    const bySteps = steps === undefined ? 0 : positionOf(this.step, steps).progress
+    const byClock = minutes === undefined ? 0 : this.#seconds / (60 * minutes)
+    return { step: this.step, progress: Math.min(1, Math.max(bySteps, byClock)) }
+  }
+
+  #isOver(): boolean {
+    return this.#at().progress >= 1
+  }
+
+  #secondsLeft(secondsPerStep: number): number {
+    const { steps, minutes } = this.recipe
+    const bySteps = steps === undefined ? Number.POSITIVE_INFINITY : (steps - this.step) * secondsPerStep
+    const byClock = minutes === undefined ? Number.POSITIVE_INFINITY : 60 * minutes - this.#seconds
+    return Math.max(0, Math.min(bySteps, byClock))
+  }
+}
+
+// Tokens per second and seconds per step, over about the last 20 steps.
+class Rate {
+  secondsPerStep = 0
+  #tokensPerStep = 0
+  #lastSeconds = 0
+  #steps = 0
+
+  add(tokens: number, seconds: number): number {
+    this.#steps++
+    const weight = Math.max(1 / this.#steps, 0.05)
+    this.#tokensPerStep += weight * (tokens - this.#tokensPerStep)
+    this.secondsPerStep += weight * (seconds - this.#lastSeconds - this.secondsPerStep)
+    this.#lastSeconds = seconds
+    return this.secondsPerStep > 0 ? this.#tokensPerStep / this.secondsPerStep : 0
+  }
+}
