@@ -1,0 +1,145 @@
+// Each CPU kernel against its op's reference in float64, forward and backward; awkward sizes included.
+#define MERGE_CHECK_MAIN
+#include <functional>
+
+#include "check.h"
+#include "kernels/exp.h"
+#include "ops/ragged_attention.h"
+#include "ops/rms_norm.h"
+#include "ops/rope.h"
+#include "ops/row_mix.h"
+#include "ops/row_pool.h"
+#include "ops/swiglu.h"
+
+using namespace merge;
+
+namespace {
+
+using Op = std::function<Tensor(const std::vector<Tensor>&)>;
+
+std::vector<Tensor> gradients(const Op& op, const std::vector<Tensor>& inputs, Tensor& out) {
+  std::vector<Tensor> leaves;
+  for (const Tensor& input : inputs) leaves.push_back(input.detach().clone().requires_grad_(true));
+  out = op(leaves);
+  // A fixed weighting, so that every element of the gradient is asked for.
+  const Tensor weight = at::linspace(-1, 1, out.numel(), out.options()).view(out.sizes()).detach();
+  (out * weight).sum().backward();
+  std::vector<Tensor> grads;
+  for (const Tensor& leaf : leaves) grads.push_back(leaf.grad());
+  return grads;
+}
+
+double worst(const Tensor& a, const Tensor& b) {
+  return a.numel() == 0 ? 0 : (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
+}
+
+// Error of the kernel against float64 at most twice that of the float32 reference, plus 1e-6 of the largest value.
+void check_kernel(const char* name, const Op& kernel, const Op& reference, const std::vector<Tensor>& inputs) {
+  std::vector<Tensor> wide;
+  for (const Tensor& input : inputs) wide.push_back(input.to(at::kDouble));
+  Tensor out_kernel, out_narrow, out_wide;
+  const auto of_kernel = gradients(kernel, inputs, out_kernel);
+  const auto of_narrow = gradients(reference, inputs, out_narrow);
+  const auto of_wide = gradients(reference, wide, out_wide);
+  const auto within = [&](const Tensor& got, const Tensor& narrow, const Tensor& exact) {
+    if (exact.numel() == 0) return true;
+    const double room = 2 * worst(narrow, exact) + 2e-6 * (1 + exact.abs().max().item<double>());
+    if (worst(got, exact) <= room) return true;
+    std::printf("  %s: error %g, allowed %g\n", name, worst(got, exact), room);
+    return false;
+  };
+  CHECK(within(out_kernel, out_narrow, out_wide));
+  for (size_t i = 0; i < inputs.size(); ++i) CHECK(within(of_kernel[i], of_narrow[i], of_wide[i]));
+}
+
+const std::vector<int64_t> kWidths{1, 2, 15, 16, 17, 31, 33, 128, 130};
+const std::vector<int64_t> kRows{1, 2, 63, 64, 65, 200};
+
+}  // namespace
+
+TEST(exp_is_within_two_ulp) {
+  double worst_relative = 0;
+  for (float x = -86.5f; x < 87.5f; x += 0.00713f) {
+    const double exact = std::exp(static_cast<double>(x));
+    worst_relative = std::max(worst_relative, std::abs(kernels::exp_fast(x) - exact) / exact);
+  }
+  CHECK(worst_relative < 2.5e-7);
+}
+
+TEST(rms_norm_kernel) {
+  at::manual_seed(1);
+  for (const int64_t width : kWidths) {
+    for (const int64_t rows : kRows) {
+      check_kernel(
+          "rms_norm", [](const auto& in) { return ops::rms_norm(in[0], in[1], 1e-5); },
+          [](const auto& in) { return ops::rms_norm_reference(in[0], in[1], 1e-5); },
+          {at::randn({rows, width}), at::randn({width})});
+    }
+  }
+}
+
+TEST(swiglu_kernel) {
+  at::manual_seed(2);
+  for (const int64_t width : kWidths) {
+    for (const int64_t rows : kRows) {
+      check_kernel(
+          "swiglu", [](const auto& in) { return ops::swiglu(in[0]); },
+          [](const auto& in) { return ops::swiglu_reference(in[0]); }, {3 * at::randn({rows, 2 * width})});
+    }
+  }
+}
+
+TEST(rope_kernel) {
+  at::manual_seed(3);
+  for (const int64_t heads : {1, 2, 5}) {
+    for (const int64_t head_width : {2, 6, 32}) {
+      const Tensor positions = at::arange(70), angles = ops::rope_angles(positions, head_width, 10000, at::kDouble);
+      check_kernel(
+          "rope",
+          [&](const auto& in) { return ops::rope(in[0], angles.to(in[0].scalar_type()), heads); },
+          [&](const auto& in) { return ops::rope_reference(in[0], angles, heads); },
+          {at::randn({70, heads * head_width + 3})});
+    }
+  }
+}
+
+TEST(ragged_attention_kernel) {
+  at::manual_seed(4);
+  const std::vector<Offsets> shapes{{0, 1}, {0, 2, 3}, {0, 31, 31, 64, 65}, {0, 100, 228}};
+  for (const Offsets& offsets : shapes) {
+    for (const int64_t heads : {1, 3}) {
+      check_kernel(
+          "ragged_attention", [&](const auto& in) { return ops::ragged_attention(in[0], offsets, heads); },
+          [&](const auto& in) { return ops::ragged_attention_reference(in[0], offsets, heads); },
+          {at::randn({offsets.back(), 3 * heads * 8})});
+    }
+  }
+}
+
+TEST(row_mean_max_kernel) {
+  at::manual_seed(5);
+  for (const Offsets& offsets : std::vector<Offsets>{{0, 1}, {0, 2, 5}, {0, 31, 64, 65}}) {
+    check_kernel(
+        "row_mean_max", [&](const auto& in) { return ops::row_mean_max(in[0], offsets); },
+        [&](const auto& in) { return ops::row_mean_max_reference(in[0], offsets); }, {at::randn({offsets.back(), 17})});
+  }
+}
+
+TEST(row_mix_kernel) {
+  at::manual_seed(6);
+  for (const Offsets& offsets : std::vector<Offsets>{{0, 1}, {0, 2, 5}, {0, 31, 31, 64, 65}}) {
+    for (const int64_t taps : {1, 3, 7}) {
+      check_kernel(
+          "row_mix", [&](const auto& in) { return ops::row_mix(in[0], in[1], offsets); },
+          [&](const auto& in) { return ops::row_mix_reference(in[0], in[1], offsets); },
+          {at::randn({offsets.back(), 17}), at::randn({taps, 17})});
+    }
+  }
+}
+
+TEST(bad_shapes_are_refused) {
+  CHECK_THROWS(ops::rms_norm(at::randn({2, 3}), at::randn({4}), 1e-5));
+  CHECK_THROWS(ops::swiglu(at::randn({2, 3})));
+  CHECK_THROWS(ops::ragged_attention(at::randn({4, 12}), {0, 3}, 2));
+  CHECK_THROWS(ops::ragged_attention(at::randn({4, 10}), {0, 4}, 2));
+}

@@ -1,0 +1,196 @@
+// Session: it learns, it is deterministic, it saves and loads bit for bit, and it refuses what is wrong.
+#define MERGE_CHECK_MAIN
+#include "engine.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+
+#include "check.h"
+#include "tiny.h"
+
+using namespace merge;
+
+namespace {
+
+std::string code_of(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    return error.code;
+  }
+  return "";
+}
+
+RoundInput round_input(const Rows& rows) {
+  return {rows, std::vector<uint8_t>(rows.tokens.size(), 0),
+          std::vector<uint8_t>(rows.tokens.size() + static_cast<size_t>(rows.count()), 1)};
+}
+
+Record round_options(const std::string& mode, double max_length = 32) {
+  Record record;
+  record.set("mode", mode);
+  for (const auto& [name, value] : std::map<std::string, double>{{"editThreshold", .5}, {"keepThreshold", .5},
+                                                                 {"temperature", 0}, {"topK", 0}, {"topP", 1},
+                                                                 {"seed", 1}, {"round", 0}, {"maxLength", max_length}}) {
+    record.set(name, value);
+  }
+  return record;
+}
+
+std::string temporary(const char* name) {
+  return "/tmp/merge-lm-session-test-" + std::to_string(getpid()) + "-" + name;
+}
+
+}  // namespace
+
+TEST(overfits_a_task_of_64_rows) {
+  begin_compute_thread(2);
+  Session session(tiny::config());
+  const TrainBatch batch = tiny::counting_batch(1, 64, 10);
+  double first = 0, last = 0;
+  for (int64_t n = 0; n < 250; ++n) {
+    Record step = tiny::step(n);
+    for (const char* off : {"labelSmoothing", "subsequence", "ownFill", "ownDeletion"}) step.set(off, 0.0);
+    last = session.train_step(step, batch).number("total");
+    if (n == 0) first = last;
+  }
+  std::printf("  loss %.3f -> %.3f\n", first, last);
+  CHECK(last < .25 * first);
+  const RoundOutput out = session.refine_round(round_options("auto"), round_input(batch.drafts));
+  int64_t right = 0;
+  for (int64_t r = 0; r < 64; ++r) {
+    const auto got = out.rows.row(r), want = batch.targets.row(r);
+    right += std::equal(got.begin(), got.end(), want.begin(), want.end());
+  }
+  std::printf("  exact %d of 64\n", static_cast<int>(right));
+  CHECK(right >= 40);
+}
+
+TEST(the_same_seed_gives_the_same_loss_bits) {
+  std::vector<double> runs[2];
+  for (auto& losses : runs) {
+    Session session(tiny::config());
+    for (int64_t n = 0; n < 20; ++n) {
+      losses.push_back(session.train_step(tiny::step(n), tiny::counting_batch(static_cast<uint64_t>(n), 8, 9)).number("total"));
+    }
+  }
+  CHECK(runs[0] == runs[1]);
+}
+
+TEST(evaluate_changes_nothing_and_repeats_itself) {
+  Session session(tiny::config());
+  const TrainBatch batch = tiny::counting_batch(2, 8, 9);
+  const double before = session.evaluate(tiny::step(), batch).number("total");
+  CHECK(session.evaluate(tiny::step(), batch).number("total") == before);
+  CHECK(session.train_step(tiny::step(), batch).number("total") == before);
+}
+
+TEST(saved_and_loaded_it_goes_on_with_the_same_bits) {
+  const std::string model = temporary("model"), optimizer = temporary("optimizer");
+  Session first(tiny::config());
+  for (int64_t n = 0; n < 5; ++n) first.train_step(tiny::step(n), tiny::counting_batch(static_cast<uint64_t>(n), 8, 9));
+  first.save(model, "model");
+  first.save(optimizer, "optimizer");
+  Session second(tiny::config("float32", "carry", 99));
+  second.load(model, "model");
+  second.load(optimizer, "optimizer");
+  for (int64_t n = 5; n < 10; ++n) {
+    const TrainBatch batch = tiny::counting_batch(static_cast<uint64_t>(n), 8, 9);
+    CHECK(first.train_step(tiny::step(n), batch).number("total") == second.train_step(tiny::step(n), batch).number("total"));
+  }
+  CHECK(code_of([&] { first.save(model, "model"); }) == "ERR_CHECKPOINT");  // never over an existing file
+  CHECK(code_of([&] { first.load(optimizer, "model"); }) == "ERR_CHECKPOINT");
+  CHECK(code_of([&] { first.load(temporary("absent"), "model"); }) == "ERR_CHECKPOINT");
+  CHECK(truncate(model.c_str(), 1000) == 0);
+  CHECK(code_of([&] { first.load(model, "model"); }) == "ERR_CHECKPOINT");
+  std::remove(model.c_str());
+  std::remove(optimizer.c_str());
+}
+
+TEST(a_closed_gap_takes_nothing_and_a_locked_token_stays) {
+  Session session(tiny::config());
+  const Rows rows = tiny::rows(5, 6, 16);
+  RoundInput input = round_input(rows);
+  std::fill(input.open_G.begin(), input.open_G.end(), 0);
+  std::fill(input.locked_N.begin(), input.locked_N.end(), 1);
+  const RoundOutput out = session.refine_round(round_options("edit"), input);
+  CHECK(out.rows.tokens == rows.tokens);
+  CHECK(out.rows.offsets == rows.offsets);
+  CHECK(out.encoder_passes == 1);
+}
+
+TEST(the_generation_path_deletes_nothing) {
+  Session session(tiny::config());
+  const Rows rows = tiny::rows(6, 6, 16);
+  const RoundOutput out = session.refine_round(round_options("gen"), round_input(rows));
+  std::vector<int32_t> kept;
+  for (size_t t = 0; t < out.source.size(); ++t) {
+    if (out.source[t] >= 0) kept.push_back(out.rows.tokens[t]);
+  }
+  CHECK(kept == rows.tokens);
+}
+
+TEST(rows_never_grow_beyond_the_longest_allowed) {
+  Session session(tiny::config());
+  Rows rows;
+  for (int r = 0; r < 8; ++r) rows.append(std::vector<int32_t>(5, 7));
+  for (const double longest : {5.0, 6.0, 9.0}) {
+    const RoundOutput out = session.refine_round(round_options("gen", longest), round_input(rows));
+    for (int64_t r = 0; r < out.rows.count(); ++r) CHECK(out.rows.length(r) <= static_cast<int64_t>(longest));
+  }
+}
+
+TEST(empty_rows_and_standing_masks_pass) {
+  Session session(tiny::config());
+  Rows rows;
+  rows.append(std::vector<int32_t>{});
+  rows.append(std::vector<int32_t>{7, 3, 3, 8});
+  const RoundOutput out = session.refine_round(round_options("auto"), round_input(rows));
+  for (const int32_t token : out.rows.tokens) CHECK(token > 4);
+  TrainBatch batch;
+  batch.drafts.append(std::vector<int32_t>{});
+  batch.targets.append(std::vector<int32_t>{});
+  CHECK(std::isfinite(session.train_step(tiny::step(), batch).number("total")));
+  batch.drafts.append(std::vector<int32_t>{});
+  batch.targets.append(std::vector<int32_t>{9});
+  CHECK(std::isfinite(session.train_step(tiny::step(1), batch).number("total")));
+}
+
+TEST(wrong_input_gets_its_code) {
+  Session session(tiny::config());
+  TrainBatch batch = tiny::counting_batch(1, 2, 5);
+  Record missing = tiny::step();
+  CHECK(code_of([&] { session.train_step(Record(), batch); }) == "ERR_CONFIG");
+  missing.set("rounds", 0.0);
+  CHECK(code_of([&] { session.train_step(missing, batch); }) == "ERR_CONFIG");
+  batch.drafts.tokens[0] = 20;
+  CHECK(code_of([&] { session.train_step(tiny::step(), batch); }) == "ERR_INPUT");
+  batch.drafts.tokens[0] = -1;
+  CHECK(code_of([&] { session.train_step(tiny::step(), batch); }) == "ERR_INPUT");
+  batch = tiny::counting_batch(1, 2, 33);
+  CHECK(code_of([&] { session.train_step(tiny::step(), batch); }) == "ERR_INPUT");
+  batch.drafts.offsets.back() = 7;
+  CHECK(code_of([&] { session.train_step(tiny::step(), batch); }) == "ERR_SHAPE");
+  Record config = tiny::config();
+  config.set("heads", 3.0);
+  CHECK(code_of([&] { Session bad(config); }) == "ERR_CONFIG");
+  config = tiny::config();
+  config.set("device", std::string("cuda:0"));
+  CHECK(code_of([&] { Session bad(config); }) == "ERR_DEVICE");
+  Record rate = tiny::step();
+  rate.set("learningRate", std::nan(""));
+  session.cancelled = true;
+  CHECK(code_of([&] { session.train_step(tiny::step(), tiny::counting_batch(1, 2, 5)); }) == "ERR_ABORTED");
+}
+
+TEST(a_loss_that_is_not_finite_stops_before_the_weights) {
+  Session session(tiny::config());
+  const TrainBatch batch = tiny::counting_batch(1, 4, 6);
+  const double before = session.evaluate(tiny::step(), batch).number("total");
+  Record step = tiny::step();
+  step.set("weightRecon", INFINITY);
+  CHECK(code_of([&] { session.train_step(step, batch); }) == "ERR_NONFINITE");
+  CHECK(session.evaluate(tiny::step(), batch).number("total") == before);
+}

@@ -1,0 +1,60 @@
+// The border's records: TypeScript sends exactly the fields that the engine reads, and reads only what the engine reports.
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { modelConfig, modelRecord, recipe, refineConfig, roundRecord, stepRecord } from '../../src/config.js'
+
+const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8')
+
+/** Fields that a source reads off a record variable: `step.number("clip")`, `positive(config, "width")`. */
+function fieldsRead(source: string, variable: string): string[] {
+  const names = [
+    ...source.matchAll(new RegExp(`\\b${variable}\\.(?:number|integer|word|flag)\\("(\\w+)"\\)`, 'g')),
+    ...source.matchAll(new RegExp(`\\b\\w+\\(${variable}, "(\\w+)"`, 'g')),
+  ].map(([, name = '']) => name)
+  return [...new Set(names)].sort()
+}
+
+const engine = read('native/engine.cc')
+const sorted = (...lists: string[][]) => [...new Set(lists.flat())].sort()
+
+describe('records', () => {
+  it('that open a model', () => {
+    const ids = { vocabulary: 300, bos: 1, eos: 2, mask: 3, sep: 4 }
+    const sent = Object.keys(modelRecord(modelConfig.parse({}), ids, 0))
+    // The engine has one family, and a schema that allows no frozen layers.
+    const unread = ['encoderLayersFrozen', 'family']
+    const wanted = fieldsRead(read('native/merge/model.cc'), 'config')
+    expect(wanted.length).toBeGreaterThan(15)
+    expect(sorted(wanted, unread)).toEqual(sorted(sent))
+    expect(wanted.filter((name) => unread.includes(name))).toEqual([])
+  })
+
+  it('of a training step', () => {
+    const choice = { step: 0, rounds: 1, learningRate: 1e-3, gateNoise: 0 }
+    const sent = Object.keys(stepRecord(recipe.parse({}), choice))
+    const wanted = sorted(fieldsRead(read('native/merge/step.cc'), 'record'), fieldsRead(engine, 'step'))
+    expect(wanted.length).toBeGreaterThan(20)
+    expect(wanted).toEqual(sorted(sent))
+  })
+
+  it('of a refinement round', () => {
+    const sent = Object.keys(roundRecord(refineConfig.parse({}), 0, 10))
+    const wanted = sorted(fieldsRead(read('native/merge/round.cc'), 'record'), fieldsRead(engine, 'options'))
+    expect(wanted.length).toBeGreaterThan(7)
+    expect(wanted).toEqual(sorted(sent))
+  })
+
+  it('that report a step', () => {
+    const reported = [...(read('native/merge/step.cc') + engine).matchAll(/\breport\.set\("(\w+)"/g)].map(([, n]) => n)
+    const used = [...read('src/training/report.ts').matchAll(/\bnumber\('(\w+)'\)/g)].map(([, name]) => name)
+    expect(used.length).toBeGreaterThan(10)
+    expect(used.filter((name) => !reported.includes(name))).toEqual([])
+  })
+
+  it('leave no other source of the engine with fields of its own', () => {
+    for (const path of ['native/merge/losses.cc', 'native/merge/gate.cc', 'native/nn/encoder.cc']) {
+      expect(read(path)).not.toMatch(/\.(?:number|integer|word|flag)\("/)
+    }
+  })
+})
