@@ -1,4 +1,5 @@
-// Session: checks lengths and ids at the door, then hands over to the family's code; turns every failure into merge::Error.
+// Session: checks lengths and ids at the door, then hands over to the family's code; turns every failure into
+// merge::Error.
 #include "engine.h"
 
 #include <ATen/Version.h>
@@ -10,9 +11,9 @@
 #include <cmath>
 #include <mutex>
 
-#include "nn/weights.h"
 #include "merge/round.h"
 #include "merge/step.h"
+#include "nn/weights.h"
 #include "optim/adamw.h"
 
 namespace merge {
@@ -35,6 +36,11 @@ std::string sentence(const char* what) {
   return text;
 }
 
+// libtorch keeps this one setting for the whole process, so every call states its own; calls never run side by side.
+void use_precision_of(const Model& model) {
+  at::globalContext().setFloat32MatmulPrecision(model.options().half_products ? "medium" : "highest");
+}
+
 template <typename Work>
 auto guarded(Work&& work) {
   try {
@@ -45,7 +51,8 @@ auto guarded(Work&& work) {
     throw Error("ERR_MEMORY", sentence(error.what_without_backtrace()));
   } catch (const c10::Error& error) {
     const std::string text = sentence(error.what_without_backtrace());
-    const bool is_memory = text.find("not enough memory") != std::string::npos || text.find("can't allocate") != std::string::npos;
+    const bool is_memory =
+        text.find("not enough memory") != std::string::npos || text.find("can't allocate") != std::string::npos;
     throw Error(is_memory ? "ERR_MEMORY" : "ERR_INTERNAL", text);
   } catch (const std::bad_alloc&) {
     throw Error("ERR_MEMORY", "out of memory");
@@ -67,14 +74,15 @@ void check_rows(const char* name, const Rows& rows, const ModelOptions& options)
     expect_shape(rows.offsets[r] <= rows.offsets[r + 1], std::string(name) + ": offsets expected to rise");
     if (rows.length(r) > options.max_length) {
       throw Error("ERR_INPUT", std::string(name) + ": row " + std::to_string(r) + ": expected at most " +
-                                   std::to_string(options.max_length) + " tokens, received " + std::to_string(rows.length(r)));
+                                   std::to_string(options.max_length) + " tokens, received " +
+                                   std::to_string(rows.length(r)));
     }
   }
   const int64_t vocabulary = options.encoder.vocabulary;
   for (const int32_t token : rows.tokens) {
     if (token < 0 || token >= vocabulary) {
-      throw Error("ERR_INPUT", std::string(name) + ": expected token ids 0.." + std::to_string(vocabulary - 1) + ", received " +
-                                   std::to_string(token));
+      throw Error("ERR_INPUT", std::string(name) + ": expected token ids 0.." + std::to_string(vocabulary - 1) +
+                                   ", received " + std::to_string(token));
     }
   }
 }
@@ -91,8 +99,8 @@ void check_batch(const Record& step, const TrainBatch& batch, const ModelOptions
   check_rows("drafts", batch.drafts, options);
   check_rows("targets", batch.targets, options);
   expect_shape(batch.drafts.count() == batch.targets.count() && batch.targets.count() > 0,
-               "batch: expected as many drafts as targets and at least one, received " + std::to_string(batch.drafts.count()) +
-                   " and " + std::to_string(batch.targets.count()));
+               "batch: expected as many drafts as targets and at least one, received " +
+                   std::to_string(batch.drafts.count()) + " and " + std::to_string(batch.targets.count()));
   check_range(step, "rounds", 1, 64);
   check_range(step, "accumulation", 1, 65536);
   check_range(step, "labelSmoothing", 0, 1);
@@ -113,17 +121,18 @@ Record Session::train_step(const Record& step, const TrainBatch& batch) {
   return guarded([&] {
     const auto start = std::chrono::steady_clock::now();
     Model& model = state_->model;
+    use_precision_of(model);
     check_batch(step, batch, model.options());
     const double clip = step.number("clip");
-    const AdamWOptions adamw{step.number("learningRate"), step.number("beta1"), step.number("beta2"), step.number("epsilon"),
-                             step.number("weightDecay")};
+    const AdamWOptions adamw{step.number("learningRate"), step.number("beta1"), step.number("beta2"),
+                             step.number("epsilon"), step.number("weightDecay")};
     model.parameters().zero_gradients();
     Record report = run_rounds(model, step, batch, /*learn=*/true, cancelled);
     // sync: a bad gradient must stop before it reaches the weights.
     const double norm = model.parameters().gradient_norm().item<double>();
     if (!std::isfinite(norm)) {
-      throw Error("ERR_NONFINITE", "gradient norm: expected a finite number, received " + std::to_string(norm) + " at step " +
-                                       std::to_string(step.integer("step")));
+      throw Error("ERR_NONFINITE", "gradient norm: expected a finite number, received " + std::to_string(norm) +
+                                       " at step " + std::to_string(step.integer("step")));
     }
     if (clip > 0 && norm > clip) model.parameters().scale_gradients(clip / norm);
     state_->optimizer.step(model.parameters(), adamw);
@@ -135,6 +144,7 @@ Record Session::train_step(const Record& step, const TrainBatch& batch) {
 
 Record Session::evaluate(const Record& step, const TrainBatch& batch) {
   return guarded([&] {
+    use_precision_of(state_->model);
     check_batch(step, batch, state_->model.options());
     at::NoGradGuard no_grad;
     return run_rounds(state_->model, step, batch, /*learn=*/false, cancelled);
@@ -144,13 +154,14 @@ Record Session::evaluate(const Record& step, const TrainBatch& batch) {
 RoundOutput Session::refine_round(const Record& options, const RoundInput& input) {
   return guarded([&] {
     if (cancelled.load()) throw Error("ERR_ABORTED", "the round was cancelled");
+    use_precision_of(state_->model);
     check_rows("rows", input.rows, state_->model.options());
     const size_t tokens = input.rows.tokens.size(), gaps = tokens + static_cast<size_t>(input.rows.count());
     expect_shape(input.rows.count() > 0, "rows: expected at least one");
     expect_shape(input.locked_N.size() == tokens, "locked: expected " + std::to_string(tokens) + " flags, received " +
                                                       std::to_string(input.locked_N.size()));
-    expect_shape(input.open_G.size() == gaps, "open: expected " + std::to_string(gaps) + " flags, received " +
-                                                  std::to_string(input.open_G.size()));
+    expect_shape(input.open_G.size() == gaps,
+                 "open: expected " + std::to_string(gaps) + " flags, received " + std::to_string(input.open_G.size()));
     const std::string& mode = options.word("mode");
     if (mode != "auto" && mode != "edit" && mode != "gen") {
       throw Error("ERR_CONFIG", "mode: expected auto, edit or gen, received " + mode);
@@ -165,6 +176,7 @@ RoundOutput Session::refine_round(const Record& options, const RoundInput& input
 std::map<std::string, NamedArray> Session::inspect(const Rows& rows, const std::vector<std::string>& outputs) {
   return guarded([&] {
     const Model& model = state_->model;
+    use_precision_of(model);
     check_rows("rows", rows, model.options());
     expect_shape(rows.count() > 0, "rows: expected at least one");
     at::NoGradGuard no_grad;
@@ -172,13 +184,20 @@ std::map<std::string, NamedArray> Session::inspect(const Rows& rows, const std::
     const Skeleton whole = drop(rows, std::vector<uint8_t>(rows.tokens.size(), 1));
     std::map<std::string, NamedArray> arrays;
     for (const std::string& output : outputs) {
-      if (output == "hidden") arrays[output] = host_array(reading.hidden_TD);
-      else if (output == "logits") arrays[output] = host_array(model.logits(reading));
-      else if (output == "keep") arrays[output] = host_array(reading.keep_T);
-      else if (output == "gate") arrays[output] = host_array(reading.gate_B);
-      else if (output == "score") arrays[output] = host_array(model.gaps(reading, whole).score_G);
-      else if (output == "counts") arrays[output] = host_array(model.gaps(reading, whole).count_GC);
-      else throw Error("ERR_INPUT", "outputs: expected hidden, logits, keep, gate, score or counts, received " + output);
+      if (output == "hidden")
+        arrays[output] = host_array(reading.hidden_TD);
+      else if (output == "logits")
+        arrays[output] = host_array(model.logits(reading));
+      else if (output == "keep")
+        arrays[output] = host_array(reading.keep_T);
+      else if (output == "gate")
+        arrays[output] = host_array(reading.gate_B);
+      else if (output == "score")
+        arrays[output] = host_array(model.gaps(reading, whole).score_G);
+      else if (output == "counts")
+        arrays[output] = host_array(model.gaps(reading, whole).count_GC);
+      else
+        throw Error("ERR_INPUT", "outputs: expected hidden, logits, keep, gate, score or counts, received " + output);
     }
     return arrays;
   });
@@ -200,7 +219,8 @@ void Session::load(const std::string& path, const std::string& part) {
 
 std::vector<ParameterInfo> Session::parameters() const {
   std::vector<ParameterInfo> infos;
-  for (const auto& entry : state_->model.parameters().entries()) infos.push_back({entry.name, entry.tensor.sizes().vec()});
+  for (const auto& entry : state_->model.parameters().entries())
+    infos.push_back({entry.name, entry.tensor.sizes().vec()});
   return infos;
 }
 

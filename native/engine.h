@@ -27,13 +27,14 @@ struct RoundInput {
 };
 
 struct RoundOutput {
-  Rows rows;                          // X_{l+1}, N' tokens
-  std::vector<int32_t> source;        // [N'] index of the token within its input row, -1 where it was inserted
-  std::vector<float> confidence;      // [N'] probability of the token where it was filled in this round, 1 where it was kept
-  std::vector<float> keep_N;          // [N] p_keep
-  std::vector<float> gate_B;          // [B] gate probability
-  std::vector<uint8_t> edited_B;      // [B] 1: the edit path ran
-  std::vector<uint8_t> truncated_B;   // [B] 1: insertions were cut at maxLength
+  Rows rows;                    // X_{l+1}, N' tokens
+  std::vector<int32_t> source;  // [N'] index of the token within its input row, -1 where it was inserted
+  std::vector<float>
+      confidence;             // [N'] probability of the token where it was filled in this round, 1 where it was kept
+  std::vector<float> keep_N;  // [N] p_keep
+  std::vector<float> gate_B;  // [B] gate probability
+  std::vector<uint8_t> edited_B;     // [B] 1: the edit path ran
+  std::vector<uint8_t> truncated_B;  // [B] 1: insertions were cut at maxLength
   int64_t encoder_passes = 0;
 };
 
@@ -48,7 +49,8 @@ struct ParameterInfo {
 };
 
 // One model on one device, with its optimizer state. Every call must come from the compute thread.
-// A call that finds `cancelled` raised between rounds or micro-batches throws ERR_ABORTED and leaves the state as it was.
+// A call that finds `cancelled` raised between rounds or micro-batches throws ERR_ABORTED and leaves the state as it
+// was.
 class Session {
  public:
   // `config`: every field of the model's configuration plus seed, device and dtype; see src/config.ts.
@@ -66,7 +68,8 @@ class Session {
   // Copies of inner values for tests and pictures: hidden, logits, keep, gate, score, counts.
   std::map<std::string, NamedArray> inspect(const Rows& rows, const std::vector<std::string>& outputs);
 
-  // `part` is "model" or "optimizer". A file is written and fsynced under its final name's folder; see io/safetensors.h.
+  // `part` is "model" or "optimizer". A file is written and fsynced under its final name's folder; see
+  // io/safetensors.h.
   void save(const std::string& path, const std::string& part);
   // Loads all or nothing: names, shapes and dtypes must match exactly, values must be finite.
   void load(const std::string& path, const std::string& part);

@@ -1,4 +1,5 @@
-// Record: a flat set of named numbers, flags and words; how a decision of TypeScript reaches the engine, and a report returns.
+// Record: a flat set of named numbers, flags and words; how a decision of TypeScript reaches the engine, and a report
+// returns.
 #pragma once
 
 #include <cmath>

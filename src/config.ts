@@ -18,7 +18,7 @@ const whole = (low: number, high: number) => {
 }
 const seed = whole(0, Number.MAX_SAFE_INTEGER).default(0).describe('seed of every random number (0..2^53 - 1)')
 
-/** Where a model runs: the only two options of a loaded model that may differ from the saved one. */
+/** Where a model runs: the only options of a loaded model that may differ from the saved one. */
 const placement = {
   dtype: z.enum(['float32', 'bfloat16']).default('float32').describe('compute type; weights are always float32'),
   device: z
@@ -26,6 +26,10 @@ const placement = {
     .regex(/^(cpu|cuda:\d+)$/, 'expected "cpu" or "cuda:<n>"')
     .default('cpu')
     .describe('where the model runs: cpu or cuda:<n>; never changed silently'),
+  matmulPrecision: z
+    .enum(['highest', 'medium'])
+    .default('highest')
+    .describe('medium: float32 matrices may be multiplied in bfloat16 where the processor has it (AMX), as in PyTorch'),
 }
 
 const modelFields = z.strictObject({
@@ -51,10 +55,6 @@ const modelFields = z.strictObject({
     .describe('what the gate reads; doubt: one wrong token can move it (H14)'),
   condition: z.enum(['none', 'carry']).default('carry').describe('what the filler may see of deleted tokens (H30)'),
   encodings: z.enum(['two']).default('two').describe('encoder passes per round (H17)'),
-  encoderLayersFrozen: z
-    .literal(0, 'expected 0, since the engine does not freeze blocks yet')
-    .default(0)
-    .describe('first encoder blocks that do not learn (section 6); only 0 for now'),
   ...placement,
 })
 
@@ -71,15 +71,17 @@ export const modelConfig = modelFields
 export type ModelConfig = Readonly<z.output<typeof modelConfig>>
 export type ModelOptions = z.input<typeof modelConfig>
 
-/** What `MergeModel.load` may change: device and dtype; left out, they stay as saved. */
+/** What `MergeModel.load` may change: device, dtype and matmulPrecision; left out, they stay as saved. */
 export const placementConfig = z.strictObject({
   dtype: placement.dtype.unwrap().optional(),
   device: placement.device.unwrap().optional(),
+  matmulPrecision: placement.matmulPrecision.unwrap().optional(),
 })
 
 /** The tokenizer's part of the record that opens a session. */
 export interface VocabularyRecord {
   readonly vocabulary: number
+  readonly pad: number
   readonly bos: number
   readonly eos: number
   readonly mask: number

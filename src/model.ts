@@ -121,8 +121,8 @@ export class MergeModel {
   static async #open(config: ModelConfig, tokenizer: Tokenizer, start: { seed: number; threads: number | undefined }) {
     const { seed, threads } = parseConfig(startConfig, start, '')
     startedThreads = threads ?? startedThreads ?? defaultThreads()
-    const { bos, eos, mask, sep } = tokenizer.special
-    const vocabulary = { vocabulary: tokenizer.vocabularySize, bos, eos, mask, sep }
+    const { pad, bos, eos, mask, sep } = tokenizer.special
+    const vocabulary = { vocabulary: tokenizer.vocabularySize, pad, bos, eos, mask, sep }
     const native = await loadNative()
     await native.start(startedThreads)
     return modelOver(await native.open(modelRecord(config, vocabulary, seed)), config, tokenizer)

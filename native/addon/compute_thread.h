@@ -63,8 +63,8 @@ class ComputeThread {
   static constexpr int64_t kNobody = -1;
 
   mutable std::mutex mutex_;
-  std::condition_variable work_;  // something to do, or the end
-  std::condition_variable done_;  // a job has ended
+  std::condition_variable work_;             // something to do, or the end
+  std::condition_variable done_;             // a job has ended
   std::deque<std::shared_ptr<Lane>> turns_;  // exactly the lanes that have jobs, in the order of their turns
   std::vector<std::weak_ptr<Lane>> lanes_;
   std::set<int64_t> owners_;

@@ -35,9 +35,7 @@ void Environment::open(Napi::Env env) {
 Environment& Environment::of(Napi::Env env) { return **env.GetInstanceData<SharedEnvironment>(); }
 
 Environment::Environment(Napi::Env env)
-    : env_(env),
-      owner_(ComputeThread::process().enter()),
-      lane_(ComputeThread::process().open_lane(owner_)) {}
+    : env_(env), owner_(ComputeThread::process().enter()), lane_(ComputeThread::process().open_lane(owner_)) {}
 
 Napi::Promise Environment::run(const std::shared_ptr<Lane>& lane, Work work) {
   const auto deferred = Napi::Promise::Deferred::New(env_);

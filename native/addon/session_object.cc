@@ -119,31 +119,31 @@ Napi::Value SessionObject::refine_round(const Napi::CallbackInfo& info) {
 
 Napi::Value SessionObject::inspect(const Napi::CallbackInfo& info) {
   return promised(info, [&] {
-    return submit(info, [rows = read_rows(info[0], "rows"),
-                         outputs = read_strings(info[1], "outputs")](HostedSession& hosted) {
-      return answer_with(hosted.session().inspect(rows, outputs));
-    });
+    return submit(info, [rows = read_rows(info[0], "rows"), outputs = read_strings(info[1], "outputs")](
+                            HostedSession& hosted) { return answer_with(hosted.session().inspect(rows, outputs)); });
   });
 }
 
 Napi::Value SessionObject::save(const Napi::CallbackInfo& info) {
   return promised(info, [&] {
-    return submit(info, [path = read_path(info[0], "path"),
-                         part = read_choice(info[1], "part", kParts)](HostedSession& hosted) -> Environment::Answer {
-      hosted.session().save(path, part);
-      return nullptr;
-    });
+    return submit(info,
+                  [path = read_path(info[0], "path"),
+                   part = read_choice(info[1], "part", kParts)](HostedSession& hosted) -> Environment::Answer {
+                    hosted.session().save(path, part);
+                    return nullptr;
+                  });
   });
 }
 
 Napi::Value SessionObject::load(const Napi::CallbackInfo& info) {
   return promised(info, [&] {
-    return submit(info, [path = read_path(info[0], "path"),
-                         part = read_choice(info[1], "part", kParts)](HostedSession& hosted) -> Environment::Answer {
-      hosted.session().load(path, part);
-      hosted.weigh();
-      return nullptr;
-    });
+    return submit(info,
+                  [path = read_path(info[0], "path"),
+                   part = read_choice(info[1], "part", kParts)](HostedSession& hosted) -> Environment::Answer {
+                    hosted.session().load(path, part);
+                    hosted.weigh();
+                    return nullptr;
+                  });
   });
 }
 
@@ -154,9 +154,8 @@ Napi::Value SessionObject::parameters(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SessionObject::memory(const Napi::CallbackInfo& info) {
-  return promised(info, [&] {
-    return submit(info, [](HostedSession& hosted) { return answer_with(hosted.session().memory()); });
-  });
+  return promised(
+      info, [&] { return submit(info, [](HostedSession& hosted) { return answer_with(hosted.session().memory()); }); });
 }
 
 Napi::Value SessionObject::dispose(const Napi::CallbackInfo& info) {

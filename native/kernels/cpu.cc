@@ -91,8 +91,8 @@ MERGE_VECTOR void swiglu_backward(const float* grad_y, const float* gate_up, flo
   }
 }
 
-MERGE_VECTOR void rope_rotate(const float* x, float* y, const float* cos_sin, int64_t begin, int64_t end,
-                              int64_t heads, int64_t head_width, int64_t stride, float sign) {
+MERGE_VECTOR void rope_rotate(const float* x, float* y, const float* cos_sin, int64_t begin, int64_t end, int64_t heads,
+                              int64_t head_width, int64_t stride, float sign) {
   const int64_t half = head_width / 2;
   for (int64_t t = begin; t < end; ++t) {
     const float* cos_row = cos_sin + t * head_width;

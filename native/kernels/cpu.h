@@ -17,13 +17,14 @@ void swiglu_forward(const float* gate_up, float* y, int64_t begin, int64_t end, 
 void swiglu_backward(const float* grad_y, const float* gate_up, float* grad_gate_up, int64_t begin, int64_t end,
                      int64_t width);
 
-// Rotates the first `heads` heads of each row of `stride` floats by its angle (half-split layout, as in LLaMA checkpoints);
-// cos_sin holds [cos | sin] per row, `head_width` wide. `sign` -1 rotates back.
+// Rotates the first `heads` heads of each row of `stride` floats by its angle (half-split layout, as in LLaMA
+// checkpoints); cos_sin holds [cos | sin] per row, `head_width` wide. `sign` -1 rotates back.
 void rope_rotate(const float* x, float* y, const float* cos_sin, int64_t begin, int64_t end, int64_t heads,
                  int64_t head_width, int64_t stride, float sign);
 
 // One row, positions [begin, end): y[t] += sum_k weight[k] * x[t + k - taps / 2]; see ops/row_mix.h. All are added to.
-void mix_forward(const float* x, const float* weight, float* y, int64_t begin, int64_t end, int64_t taps, int64_t width);
+void mix_forward(const float* x, const float* weight, float* y, int64_t begin, int64_t end, int64_t taps,
+                 int64_t width);
 void mix_backward(const float* grad_y, const float* x, const float* weight, float* grad_x, float* grad_weight,
                   int64_t begin, int64_t end, int64_t taps, int64_t width);
 

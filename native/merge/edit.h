@@ -32,7 +32,8 @@ Masked insert(const Skeleton& skeleton, const std::vector<int32_t>& counts_G, in
 // Adds to masks (gap -1) those that already stood in S: they are filled like new ones.
 void with_standing_masks(Masked& masked, int32_t mask);
 
-// For each packed gap of S, the packed indices [begin, end) of X's tokens between the gap's neighbours: what was dropped there.
+// For each packed gap of S, the packed indices [begin, end) of X's tokens between the gap's neighbours: what was
+// dropped there.
 std::vector<std::pair<int64_t, int64_t>> dropped_spans(const Rows& x, const Skeleton& skeleton);
 
 }  // namespace merge

@@ -8,7 +8,8 @@
 namespace merge {
 namespace {
 
-// log(e^-10 + sum_i exp(-logit_i)) over a row's tokens, sentinels left out; the small term gives an empty row its value.
+// log(e^-10 + sum_i exp(-logit_i)) over a row's tokens, sentinels left out; the small term gives an empty row its
+// value.
 Tensor doubt(const Tensor& keep_logits_T, const Offsets& offsets) {
   std::vector<int64_t> tokens, rows;
   for (size_t r = 0; r + 1 < offsets.size(); ++r) {
@@ -26,7 +27,7 @@ Tensor doubt(const Tensor& keep_logits_T, const Offsets& offsets) {
 }  // namespace
 
 Gate::Gate(nn::Parameters& parameters, const std::string& features, const nn::BlockOptions& options)
-    : doubt_(features == "doubt") {
+    : doubt_(features == "doubt"), epsilon_(options.norm_epsilon) {
   const int64_t pooled = doubt_ ? 2 * options.width : options.width;
   norm_weight_ = parameters.add("gate.norm.weight", {pooled}, {.value = 1});
   norm_bias_ = parameters.add("gate.norm.bias", {pooled}, {.value = 0});
@@ -38,7 +39,7 @@ Gate::Gate(nn::Parameters& parameters, const std::string& features, const nn::Bl
 Tensor Gate::forward(const Tensor& hidden_TD, const Tensor& keep_logits_T, const Offsets& offsets) const {
   Tensor pooled_BF = ops::row_mean_max(nn::widen(hidden_TD), offsets);
   if (!doubt_) pooled_BF = pooled_BF.narrow(1, 0, pooled_BF.size(1) / 2);
-  const Tensor features_BF = at::layer_norm(pooled_BF, norm_weight_.sizes(), norm_weight_, norm_bias_);
+  const Tensor features_BF = at::layer_norm(pooled_BF, norm_weight_.sizes(), norm_weight_, norm_bias_, epsilon_);
   const Tensor logit_B = at::addmm(bias_, features_BF, weight_.t()).squeeze(1);
   return doubt_ ? logit_B + doubt_weight_ * doubt(keep_logits_T, offsets) : logit_B;
 }

@@ -7,7 +7,8 @@ namespace merge {
 
 class Gate {
  public:
-  // features: "doubt" ([mean; max] of the states and the log-sum of deletion odds) or "mean" (the mean alone, as the seed).
+  // features: "doubt" ([mean; max] of the states and the log-sum of deletion odds) or "mean" (the mean alone, as the
+  // seed).
   Gate(nn::Parameters& parameters, const std::string& features, const nn::BlockOptions& options);
 
   // hidden [T, D], keep logits [T] of the same rows -> gate logits [B].
@@ -15,6 +16,7 @@ class Gate {
 
  private:
   bool doubt_;
+  double epsilon_;
   Tensor norm_weight_, norm_bias_, weight_, bias_, doubt_weight_;
 };
 

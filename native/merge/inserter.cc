@@ -19,8 +19,8 @@ Inserter::Inserter(nn::Parameters& parameters, const std::string& kind, int64_t 
 }
 
 Inserter::Output Inserter::forward(const Tensor& kept_SD, const Tensor& angles_SK, const Offsets& offsets) const {
-  const Tensor states = nn::widen(
-      block_ ? ops::rms_norm(block_->forward(kept_SD, angles_SK, offsets), norm_, epsilon_) : kept_SD);
+  const Tensor states =
+      nn::widen(block_ ? ops::rms_norm(block_->forward(kept_SD, angles_SK, offsets), norm_, epsilon_) : kept_SD);
   // Gap g of row r lies between positions offsets[r] + g and the next one.
   std::vector<int64_t> lefts;
   lefts.reserve(static_cast<size_t>(offsets.back()));

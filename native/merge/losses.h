@@ -1,5 +1,5 @@
-// The five losses of the aligned profile (spec section 5), unweighted; their float64 twins stand in src/merge/losses.ts.
-// Every mean over an empty set is 0.
+// The five losses of the aligned profile (spec section 5), unweighted; their float64 twins stand in
+// src/merge/losses.ts. Every mean over an empty set is 0.
 #pragma once
 
 #include "ops/tensor.h"

@@ -44,9 +44,9 @@ int64_t positive(const Record& config, const std::string& name) {
 nn::EncoderOptions encoder_options(const Record& config) {
   const int64_t width = positive(config, "width"), heads = positive(config, "heads");
   const int64_t layers = positive(config, "layers");
-  expect(width % heads == 0 && width / heads % 2 == 0,
-         "heads: expected a divisor of width " + std::to_string(width) + " that leaves an even head width, received " +
-             std::to_string(heads));
+  expect(width % heads == 0 && width / heads % 2 == 0, "heads: expected a divisor of width " + std::to_string(width) +
+                                                           " that leaves an even head width, received " +
+                                                           std::to_string(heads));
   // Unit-variance products at any width; the LLaMA family's .02 is this rule at width 2500.
   const double deviation = 1.0 / std::sqrt(static_cast<double>(width));
   const int64_t local_mix = config.integer("localMix");
@@ -67,9 +67,9 @@ nn::EncoderOptions encoder_options(const Record& config) {
 
 int32_t special(const Record& config, const std::string& name) {
   const int64_t id = config.integer(name);
-  expect(id >= 0 && id < config.integer("vocabulary"),
-         name + ": expected a token id below the vocabulary of " + std::to_string(config.integer("vocabulary")) +
-             ", received " + std::to_string(id));
+  expect(id >= 0 && id < config.integer("vocabulary"), name + ": expected a token id below the vocabulary of " +
+                                                           std::to_string(config.integer("vocabulary")) +
+                                                           ", received " + std::to_string(id));
   return static_cast<int32_t>(id);
 }
 
@@ -119,6 +119,7 @@ Carried carried_tokens(const Rows& x, const Skeleton& skeleton, const Masked& ma
 ModelOptions::ModelOptions(const Record& config)
     : max_length(positive(config, "maxLength")),
       max_insert(positive(config, "maxInsert")),
+      pad(special(config, "pad")),
       bos(special(config, "bos")),
       eos(special(config, "eos")),
       mask(special(config, "mask")),
@@ -126,7 +127,9 @@ ModelOptions::ModelOptions(const Record& config)
       carry(one_of(config, "condition", {"none", "carry"}) == "carry"),
       dtype(dtype_of(config.word("dtype"))),
       device(device_of(config.word("device"))),
+      half_products(one_of(config, "matmulPrecision", {"highest", "medium"}) == "medium"),
       encoder(encoder_options(config)) {
+  one_of(config, "family", {"merge"});
   one_of(config, "encodings", {"two"});
 }
 

@@ -13,10 +13,11 @@ namespace merge {
 
 struct ModelOptions {
   int64_t max_length, max_insert;
-  int32_t bos, eos, mask, sep;
+  int32_t pad, bos, eos, mask, sep;
   bool carry;
   at::ScalarType dtype;  // of the activations; weights are float32, or float64 when this is
   at::Device device;
+  bool half_products;  // float32 matrices may be multiplied in bfloat16 where the processor has it
   nn::EncoderOptions encoder;
 
   explicit ModelOptions(const Record& config);

@@ -24,13 +24,15 @@ struct Insertion {
   std::vector<int64_t> targets_M;  // the oracle's token of each mask
 };
 
-// The oracle's masks for each row of a skeleton; a gap that lacks more than max_insert tokens gets its first max_insert.
+// The oracle's masks for each row of a skeleton; a gap that lacks more than max_insert tokens gets its first
+// max_insert.
 Insertion oracle_insertion(const Skeleton& skeleton, const Rows& y, int32_t mask, int64_t max_insert);
 
 // The masks replaced by tokens.
 Rows filled(const Masked& masked, const Tensor& tokens_M);
 
-// Rows of X in which each chosen row (share of all) is replaced by the model's own argmax fill of a random subsequence of Y.
+// Rows of X in which each chosen row (share of all) is replaced by the model's own argmax fill of a random subsequence
+// of Y.
 Rows own_fill(const Model& model, const Rows& x, const Rows& y, double share, const Draws& draws);
 
 }  // namespace merge

@@ -74,8 +74,8 @@ struct Choice {
   float probability;
 };
 
-// Draws from the temperature-scaled distribution cut to its top_k and then its top_p mass. The probability reported is the
-// model's own, at temperature 1.
+// Draws from the temperature-scaled distribution cut to its top_k and then its top_p mass. The probability reported is
+// the model's own, at temperature 1.
 Choice sample(const float* probability, int64_t vocabulary, const RoundOptions& options, double uniform) {
   std::vector<int64_t> order(static_cast<size_t>(vocabulary));
   std::iota(order.begin(), order.end(), 0);
@@ -97,10 +97,10 @@ Choice sample(const float* probability, int64_t vocabulary, const RoundOptions& 
 }
 
 std::vector<Choice> choose(const Model& model, Tensor logits_MV, const RoundOptions& options) {
-  // Sentinels, masks and separators are places, not text.
+  // Padding, sentinels, masks and separators are places, not text.
   const ModelOptions& ids = model.options();
   logits_MV = logits_MV.clone();
-  for (const int32_t id : {ids.bos, ids.eos, ids.mask, ids.sep}) logits_MV.select(1, id).fill_(-INFINITY);
+  for (const int32_t id : {ids.pad, ids.bos, ids.eos, ids.mask, ids.sep}) logits_MV.select(1, id).fill_(-INFINITY);
   const Tensor probability_MV = at::softmax(logits_MV, 1);
   std::vector<Choice> choices;
   if (options.temperature == 0) {

@@ -49,14 +49,13 @@ struct StepOptions {
 struct Sums {
   double recon = 0, compression = 0, pointer = 0, gate = 0, length = 0, total = 0;
   double gate_rate = 0, keep_rate = 0;
-  int64_t positions = 0, masks = 0, fills_right = 0, gaps = 0, counts_right = 0, tokens = 0, keeps_right = 0, rounds = 0;
+  int64_t positions = 0, masks = 0, fills_right = 0, gaps = 0, counts_right = 0, tokens = 0, keeps_right = 0,
+          rounds = 0;
   double host_seconds = 0;
 };
 
 using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 Tensor floats(const std::vector<uint8_t>& flags, const Tensor& like) {
   Tensor tensor = at::empty({static_cast<int64_t>(flags.size())}, at::kFloat);
@@ -96,8 +95,8 @@ std::vector<float> noisy_gate(const Tensor& gate_logits_B, double noise, const R
   return gate;
 }
 
-// One state to learn from: rows X, the first `learned` of which the deleter and the gate learn from; the others are random
-// subsequences of their targets, for the inserter alone.
+// One state to learn from: rows X, the first `learned` of which the deleter and the gate learn from; the others are
+// random subsequences of their targets, for the inserter alone.
 struct State {
   Rows x, y;
   int64_t learned;
@@ -165,8 +164,7 @@ Rows run_round(const Model& model, const StepOptions& options, const State& stat
   host = Clock::now();
   const Skeleton skeleton =
       drop(state.x, keep_flags(state, labels.keep_N, keep_logits_N, gate, options.own_deletion, draws));
-  const Insertion insertion =
-      oracle_insertion(skeleton, state.y, model.options().mask, model.options().max_insert);
+  const Insertion insertion = oracle_insertion(skeleton, state.y, model.options().mask, model.options().max_insert);
   std::vector<int64_t> gap_rows;
   for (int64_t r = 0; r < skeleton.rows.count(); ++r) gap_rows.insert(gap_rows.end(), skeleton.rows.length(r) + 1, r);
   sums.host_seconds += seconds_since(host);

@@ -9,7 +9,8 @@
 namespace merge {
 
 // Runs the batch's rounds. With `learn` the gradients of the weighted, round-averaged loss are added to the model's.
-// Returns the report's numbers. Throws ERR_ABORTED between rounds once `cancelled` is raised, ERR_NONFINITE on a bad loss.
+// Returns the report's numbers. Throws ERR_ABORTED between rounds once `cancelled` is raised, ERR_NONFINITE on a bad
+// loss.
 Record run_rounds(Model& model, const Record& step, const TrainBatch& batch, bool learn,
                   const std::atomic<bool>& cancelled);
 

@@ -15,7 +15,8 @@ Block::Block(Parameters& parameters, const std::string& name, const BlockOptions
   attention_output_ =
       parameters.add(name + ".attention.output.weight", {width, width}, {.deviation = options.output_deviation});
   feed_forward_norm_ = parameters.add(name + ".feed_forward_norm.weight", {width}, {.value = 1});
-  gate_up_ = parameters.add(name + ".feed_forward.gate_up.weight", {2 * inner, width}, {.deviation = options.deviation});
+  gate_up_ =
+      parameters.add(name + ".feed_forward.gate_up.weight", {2 * inner, width}, {.deviation = options.deviation});
   down_ = parameters.add(name + ".feed_forward.down.weight", {width, inner}, {.deviation = options.output_deviation});
 }
 

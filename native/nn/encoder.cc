@@ -8,8 +8,8 @@
 namespace merge::nn {
 
 Encoder::Encoder(Parameters& parameters, const EncoderOptions& options) : options_(options) {
-  embedding_ =
-      parameters.add("embedding.weight", {options.vocabulary, options.block.width}, {.deviation = options.block.deviation});
+  embedding_ = parameters.add("embedding.weight", {options.vocabulary, options.block.width},
+                              {.deviation = options.block.deviation});
   if (options.local_mix > 0) {
     mix_ = parameters.add("encoder.mix.weight", {options.local_mix, options.block.width}, {.deviation = .5});
     // Starts near the identity: a position is itself plus some of its neighbours.
@@ -32,8 +32,8 @@ Tensor Encoder::angles(const Tensor& positions_T, at::ScalarType dtype) const {
 
 Tensor Encoder::mean_embedding(const Tensor& tokens_N, const Tensor& groups_N, const Tensor& counts_M) const {
   const Tensor embedded_ND = at::embedding(embedding_, tokens_N);
-  const Tensor sum_MD = at::zeros({counts_M.size(0), embedded_ND.size(1)}, embedded_ND.options())
-                            .index_add(0, groups_N, embedded_ND);
+  const Tensor sum_MD =
+      at::zeros({counts_M.size(0), embedded_ND.size(1)}, embedded_ND.options()).index_add(0, groups_N, embedded_ND);
   return sum_MD / counts_M.clamp_min(1).unsqueeze(1).to(sum_MD.scalar_type());
 }
 
@@ -43,8 +43,6 @@ Tensor Encoder::forward(const Tensor& embedded_TD, const Tensor& angles_TK, cons
   return ops::rms_norm(x_TD, norm_, options_.block.norm_epsilon);
 }
 
-Tensor Encoder::logits(const Tensor& hidden_MD) const {
-  return widen(project(hidden_MD, embedding_));
-}
+Tensor Encoder::logits(const Tensor& hidden_MD) const { return widen(project(hidden_MD, embedding_)); }
 
 }  // namespace merge::nn

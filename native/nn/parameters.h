@@ -1,5 +1,5 @@
-// Parameters: every learned tensor of a model by name, laid out in two flat buffers (decayed and not) so that clipping is
-// one norm and the optimizer one call.
+// Parameters: every learned tensor of a model by name, laid out in two flat buffers (decayed and not) so that clipping
+// is one norm and the optimizer one call.
 #pragma once
 
 #include <string>

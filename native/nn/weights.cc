@@ -12,11 +12,16 @@ namespace {
 
 const char* dtype_name(at::ScalarType dtype) {
   switch (dtype) {
-    case at::kDouble: return "F64";
-    case at::kFloat: return "F32";
-    case at::kHalf: return "F16";
-    case at::kBFloat16: return "BF16";
-    default: throw Error("ERR_INTERNAL", "weights: a tensor of this dtype is never saved");
+    case at::kDouble:
+      return "F64";
+    case at::kFloat:
+      return "F32";
+    case at::kHalf:
+      return "F16";
+    case at::kBFloat16:
+      return "BF16";
+    default:
+      throw Error("ERR_INTERNAL", "weights: a tensor of this dtype is never saved");
   }
 }
 
@@ -41,7 +46,8 @@ void save_tensors(const std::string& path, const std::vector<Parameters::Entry>&
   std::vector<io::TensorView> views;
   for (const auto& entry : entries) {
     host.push_back(entry.tensor.detach().to(at::kCPU).contiguous());
-    views.push_back({entry.name, dtype_name(host.back().scalar_type()), host.back().sizes().vec(), host.back().const_data_ptr()});
+    views.push_back(
+        {entry.name, dtype_name(host.back().scalar_type()), host.back().sizes().vec(), host.back().const_data_ptr()});
   }
   io::write_safetensors(path, views, {{"format", "merge-lm"}});
 }
@@ -56,10 +62,11 @@ void load_tensors(const std::string& path, const std::vector<Parameters::Entry>&
   std::vector<Tensor> loaded;
   for (const auto& entry : entries) {
     const auto found = reader.tensors().find(entry.name);
-    if (found == reader.tensors().end()) throw Error("ERR_CHECKPOINT", io::json_string(entry.name) + ": the file lacks this tensor");
+    if (found == reader.tensors().end())
+      throw Error("ERR_CHECKPOINT", io::json_string(entry.name) + ": the file lacks this tensor");
     if (at::IntArrayRef(found->second.shape) != entry.tensor.sizes()) {
-      throw Error("ERR_CHECKPOINT", io::json_string(entry.name) + ": expected shape " + text(entry.tensor.sizes()) + ", received " +
-                                        text(found->second.shape));
+      throw Error("ERR_CHECKPOINT", io::json_string(entry.name) + ": expected shape " + text(entry.tensor.sizes()) +
+                                        ", received " + text(found->second.shape));
     }
     Tensor values = at::empty(found->second.shape, dtype_of(entry.name, found->second.dtype));
     reader.read(found->second, values.mutable_data_ptr());

@@ -96,11 +96,11 @@ struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
         const Matrix g{grad_out.const_data_ptr<float>() + offsets[row] * width + head * head_width, width};
         scratch.resize(static_cast<size_t>(n * n));
         float* ds = scratch.data();
-        multiply(true, false, n, head_width, n, 1.0f, {p, n}, g, grad_q + 2 * width, stride);            // dV = P^T dO
-        multiply(false, true, n, n, head_width, 1.0f, g, {q + 2 * width, stride}, ds, n);                // dP = dO V^T
-        kernels::softmax_rows_backward(p, ds, n, n);                                                     // dS
-        multiply(false, false, n, head_width, n, scale, {ds, n}, {q + width, stride}, grad_q, stride);   // dQ = dS K
-        multiply(true, false, n, head_width, n, scale, {ds, n}, {q, stride}, grad_q + width, stride);    // dK = dS^T Q
+        multiply(true, false, n, head_width, n, 1.0f, {p, n}, g, grad_q + 2 * width, stride);           // dV = P^T dO
+        multiply(false, true, n, n, head_width, 1.0f, g, {q + 2 * width, stride}, ds, n);               // dP = dO V^T
+        kernels::softmax_rows_backward(p, ds, n, n);                                                    // dS
+        multiply(false, false, n, head_width, n, scale, {ds, n}, {q + width, stride}, grad_q, stride);  // dQ = dS K
+        multiply(true, false, n, head_width, n, scale, {ds, n}, {q, stride}, grad_q + width, stride);   // dK = dS^T Q
       }
     });
     return {grad, Tensor(), Tensor()};

@@ -47,8 +47,7 @@ Tensor rope_reference(const Tensor& x_TS, const Tensor& angles_TK, int64_t heads
   const Tensor x = x_TS.narrow(1, 0, rotated).view({rows, heads, width});
   const auto half = x.chunk(2, -1);
   const auto angle = angles_TK.to(x_TS.scalar_type()).unsqueeze(1).chunk(2, -1);
-  const Tensor turned =
-      at::cat({half[0] * angle[0] - half[1] * angle[1], half[1] * angle[0] + half[0] * angle[1]}, -1);
+  const Tensor turned = at::cat({half[0] * angle[0] - half[1] * angle[1], half[1] * angle[0] + half[0] * angle[1]}, -1);
   return at::cat({turned.reshape({rows, rotated}), x_TS.narrow(1, rotated, x_TS.size(1) - rotated)}, 1);
 }
 

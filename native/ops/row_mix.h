@@ -5,7 +5,8 @@
 
 namespace merge::ops {
 
-// x [T, D], weight [taps, D], taps odd -> y[t] = sum_k weight[k] * x[t + k - taps / 2], positions outside the row being 0.
+// x [T, D], weight [taps, D], taps odd -> y[t] = sum_k weight[k] * x[t + k - taps / 2], positions outside the row being
+// 0.
 Tensor row_mix(const Tensor& x_TD, const Tensor& weight_KD, const Offsets& offsets);
 Tensor row_mix_reference(const Tensor& x_TD, const Tensor& weight_KD, const Offsets& offsets);
 

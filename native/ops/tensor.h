@@ -1,6 +1,6 @@
-// What every torch source of the engine includes: tensors and autograd, without torch::nn (a third of the compile time).
-// Shape suffixes: B rows, N tokens, T positions (tokens and sentinels of all rows, packed), G gaps, D width, H heads,
-// K head width, F feed-forward width, V vocabulary, M masks.
+// What every torch source of the engine includes: tensors and autograd, without torch::nn (a third of the compile
+// time). Shape suffixes: B rows, N tokens, T positions (tokens and sentinels of all rows, packed), G gaps, D width, H
+// heads, K head width, F feed-forward width, V vocabulary, M masks.
 #pragma once
 
 #include <ATen/ATen.h>

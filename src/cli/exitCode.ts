@@ -26,7 +26,7 @@ const systemFaults = new Set([
   ...['ENFILE', 'ENOSPC', 'ENOTDIR', 'EPERM', 'EROFS'],
 ])
 
-/** The exit code that belongs to an error. */
+/** The exit code that belongs to an error; `output` among its details names a file that could not be written. */
 export function exitCodeOf(error: unknown): number {
   if (!isMergeError(error)) return hasSystemFault(error) ? exitCodes.io : exitCodes.internal
   switch (error.code) {
@@ -35,7 +35,7 @@ export function exitCodeOf(error: unknown): number {
       return exitCodes.usage
     case 'ERR_INPUT':
     case 'ERR_SHAPE':
-      return hasSystemFault(error.cause) ? exitCodes.io : exitCodes.data
+      return 'output' in error.details || hasSystemFault(error.cause) ? exitCodes.io : exitCodes.data
     case 'ERR_CHECKPOINT':
       return hasSystemFault(error.cause) ? exitCodes.io : exitCodes.checkpoint
     case 'ERR_NONFINITE':

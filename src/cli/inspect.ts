@@ -1,6 +1,5 @@
 // merge-lm inspect: what a model folder holds, and the inner values of a forward pass.
 
-import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { MergeError } from '../errors.js'
 import { type MergeModel, sessionOf } from '../model.js'
@@ -8,6 +7,7 @@ import type { NativeArray } from '../native.js'
 import { packRows } from '../rows.js'
 import { type Manifest, verifyFolder } from '../savedFolder.js'
 import { type ModelFlags, openModel, takesModel } from './modelOptions.js'
+import { writeOutput } from './terminal.js'
 
 interface InspectFlags extends ModelFlags {
   readonly tokens?: string
@@ -143,8 +143,5 @@ async function give(flags: InspectFlags, value: unknown, render: () => string): 
     process.stdout.write(`${flags.json === true ? JSON.stringify(value) : render()}\n`)
     return
   }
-  const path = flags.json
-  await writeFile(path, `${JSON.stringify(value)}\n`).catch((cause: unknown) => {
-    throw new MergeError('ERR_INPUT', `json: expected a file that can be written, received ${path}`, { cause })
-  })
+  await writeOutput('json', flags.json, `${JSON.stringify(value)}\n`)
 }

@@ -2,6 +2,7 @@
 
 import { type Command, InvalidArgumentError } from 'commander'
 import { placementConfig, type RefineOptions } from '../config.js'
+import { isMergeError, MergeError } from '../errors.js'
 import { type LoadOptions, MergeModel } from '../model.js'
 import { parseConfig } from '../parseConfig.js'
 
@@ -50,7 +51,11 @@ export async function openModel(flags: ModelFlags): Promise<MergeModel> {
   const { device, dtype, threads } = flags
   const placement = parseConfig(placementConfig, defined({ device, dtype }), '')
   const options: LoadOptions = { ...placement, ...(threads === undefined ? {} : { threads }) }
-  return MergeModel.load(flags.model, options)
+  return MergeModel.load(flags.model, options).catch((error: unknown) => {
+    // The engine knows the file, not the folder.
+    if (!isMergeError(error, 'ERR_CHECKPOINT') || error.message.includes(flags.model)) throw error
+    throw new MergeError(error.code, `${flags.model}: ${error.message}`, { cause: error.cause, details: error.details })
+  })
 }
 
 /** The options of the loop among the flags. */

@@ -1,6 +1,8 @@
-// Terminal: colours where they are wanted, and text that cannot steer the terminal.
+// Terminal: colours where they are wanted, text that cannot steer the terminal, files that were asked for.
 
+import { writeFile } from 'node:fs/promises'
 import { inspect } from 'node:util'
+import { MergeError } from '../errors.js'
 
 /** What the command line needs of stdout or stderr. */
 export interface Output {
@@ -35,3 +37,11 @@ export function visible(text: string): string {
 const controlPictures: Readonly<Record<number, string>> = Object.fromEntries(
   Array.from({ length: 128 }, (_, code) => [code, code === 127 ? '\u2421' : String.fromCharCode(0x2400 + code)]),
 )
+
+/** Writes a file that the user asked for, or says that it cannot be written; `name` is the option's. */
+export async function writeOutput(name: string, path: string, content: string): Promise<void> {
+  await writeFile(path, content).catch((cause: unknown) => {
+    const message = `${name}: expected a file that can be written, received ${path}`
+    throw new MergeError('ERR_INPUT', message, { cause, details: { output: path } })
+  })
+}

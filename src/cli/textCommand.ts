@@ -1,15 +1,13 @@
 // textCommand: the loop that edit, generate and infill share: read texts, refine them, show the result or each round.
 
-import { writeFile } from 'node:fs/promises'
 import type { RefineConfig } from '../config.js'
-import { MergeError } from '../errors.js'
 import type { Draft, DraftContext } from '../merge/draft.js'
 import { editRows } from '../merge/editResult.js'
 import type { Round } from '../merge/refine.js'
 import { sessionOf } from '../model.js'
 import { holdInterrupts } from './interrupt.js'
 import { type ModelFlags, openModel } from './modelOptions.js'
-import { wantsColour } from './terminal.js'
+import { visible, wantsColour, writeOutput } from './terminal.js'
 import { type InputText, inputTexts, placed } from './textInput.js'
 import { renderTrace } from './trace.js'
 import { type TracedEdit, traceDraft } from './tracedEdit.js'
@@ -40,30 +38,34 @@ export async function runTextCommand(
   const context = { tokenizer: model.tokenizer, maxLength: model.config.maxLength }
   const drafts = (inputs: readonly InputText[]): Draft[] =>
     inputs.map((input) => placed(input, (text) => draftOf(context, text)))
-  for await (const inputs of inputTexts(argument)) {
+  for await (const inputs of inputTexts(argument, interrupt.signal)) {
     interrupt.signal.throwIfAborted()
     const group = drafts(inputs)
     if (flags.trace === true || flags.traceSvg !== undefined) {
-      for (const draft of group) await show(await traceDraft(model, draft, settings), flags)
+      for (const draft of group) await show(await traceDraft(model, draft, settings), flags, argument)
       continue
     }
     const results = await editRows({ ...context, session: sessionOf(model) }, group, settings)
     for (const result of results) {
-      process.stdout.write(`${flags.json === true ? JSON.stringify(result) : oneLine(result.text, argument)}\n`)
+      process.stdout.write(`${flags.json === true ? JSON.stringify(result) : shownText(result.text, argument)}\n`)
     }
   }
 }
 
-async function show({ result, rounds, lines }: TracedEdit, flags: ShowFlags): Promise<void> {
+async function show(
+  { result, rounds, lines }: TracedEdit,
+  flags: ShowFlags,
+  argument: string | undefined,
+): Promise<void> {
   if (flags.json === true) {
     process.stdout.write(`${JSON.stringify({ ...result, trace: rounds.map(roundRecord) })}\n`)
   } else {
     if (flags.trace === true) {
       process.stdout.write(`${renderTrace(lines, { colour: wantsColour(process.stdout) })}\n`)
     }
-    process.stdout.write(`${result.text}\n`)
+    process.stdout.write(`${shownText(result.text, argument)}\n`)
   }
-  if (flags.traceSvg !== undefined) await writePicture(flags.traceSvg, traceSvg(lines))
+  if (flags.traceSvg !== undefined) await writeOutput('trace-svg', flags.traceSvg, traceSvg(lines))
 }
 
 // A round as JSON: lists instead of typed arrays.
@@ -79,12 +81,9 @@ function roundRecord(round: Round) {
   }
 }
 
-async function writePicture(path: string, svg: string): Promise<void> {
-  await writeFile(path, svg).catch((cause: unknown) => {
-    throw new MergeError('ERR_INPUT', `trace-svg: expected a file that can be written, received ${path}`, { cause })
-  })
+// One line of stdin gives one line of stdout. What goes to a terminal cannot steer it.
+function shownText(text: string, argument: string | undefined): string {
+  const isArgument = argument !== undefined && argument !== '-'
+  const whole = isArgument ? text : text.replace(/\r?\n/g, ' ')
+  return process.stdout.isTTY ? whole.split('\n').map(visible).join('\n') : whole
 }
-
-// One line of stdin gives one line of stdout; an argument's text is printed as it is.
-const oneLine = (text: string, argument: string | undefined): string =>
-  argument === undefined || argument === '-' ? text.replace(/\r?\n/g, ' ') : text

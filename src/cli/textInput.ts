@@ -9,9 +9,10 @@ export interface InputText {
   readonly place?: string
 }
 
-/** The argument, or stdin's lines in groups: one by one from a terminal, more at once from a file or pipe. */
+/** The argument, or stdin's lines in groups: one by one from a terminal, more at once from a file or pipe. Aborted, it rejects. */
 export async function* inputTexts(
   argument: string | undefined,
+  signal: AbortSignal,
   input: NodeJS.ReadStream = process.stdin,
 ): AsyncGenerator<readonly InputText[]> {
   if (argument !== undefined && argument !== '-') {
@@ -22,13 +23,14 @@ export async function* inputTexts(
   if (input.isTTY) process.stderr.write('Type one text a line; Ctrl-D ends.\n')
   let group: InputText[] = []
   let number = 0
-  for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY, signal })) {
     number++
     group.push({ text, place: `line ${number}` })
     if (group.length < groupSize) continue
     yield group
     group = []
   }
+  signal.throwIfAborted()
   if (group.length > 0) yield group
   if (number === 0) throw new MergeError('ERR_INPUT', 'text: expected an argument or lines on stdin, received neither')
 }

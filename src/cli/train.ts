@@ -1,6 +1,6 @@
 // merge-lm train: trains a model as a configuration file says, with live progress; Ctrl-C saves and stops.
 
-import { existsSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { isMergeError, MergeError } from '../errors.js'
@@ -131,12 +131,13 @@ function assignmentsOf({ minutes, steps, seed, folder, set = [] }: TrainFlags): 
   return [...set, ...given.filter(([, value]) => value !== undefined)]
 }
 
+// A run that failed before its first step left nothing worth keeping.
 async function prepareFolder(folder: string, overwrite: boolean): Promise<void> {
-  if (overwrite) await clearRun(folder)
-  else if (existsSync(join(folder, 'metrics.jsonl'))) {
-    throw new MergeError(
-      'ERR_CONFIG',
-      `folder: expected a new folder, received ${folder}, which holds a run; choose another or add --overwrite`,
-    )
-  }
+  if (overwrite) return clearRun(folder)
+  const metrics = await stat(join(folder, 'metrics.jsonl')).catch(() => undefined)
+  if (metrics === undefined || metrics.size === 0) return
+  throw new MergeError(
+    'ERR_CONFIG',
+    `folder: expected a new folder, received ${folder}, which holds a run; choose another or add --overwrite`,
+  )
 }

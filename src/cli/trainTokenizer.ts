@@ -54,7 +54,10 @@ async function train(files: string[], flags: TokenizerFlags): Promise<void> {
   )
   const made = await makeTokenizer({ tokenizer }, await openDataset({ files }))
   await mkdir(out, { recursive: true }).catch((cause: unknown) => {
-    throw new MergeError('ERR_INPUT', `out: expected a folder that can be written, received ${out}`, { cause })
+    throw new MergeError('ERR_INPUT', `out: expected a folder that can be written, received ${out}`, {
+      cause,
+      details: { output: out },
+    })
   })
   process.stdout.write(`${await saveTokenizer(made, out)}: ${made.kind}, vocabulary ${made.vocabularySize}\n`)
 }

@@ -21,14 +21,15 @@ export const tinyConfig = {
   gateFeatures: 'doubt',
   condition: 'none',
   encodings: 'two',
+  pad: 260,
   bos: 256,
   eos: 257,
   mask: 258,
   sep: 259,
   dtype: 'float32',
   device: 'cpu',
+  matmulPrecision: 'highest',
   seed: 1,
-  encoderLayersFrozen: 0,
 }
 
 /** All fields of a step's record. */

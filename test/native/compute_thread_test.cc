@@ -5,11 +5,11 @@
 #include "check.h"
 
 // The addon is no library, so the one file that is tested is compiled in.
-#include "../../native/addon/compute_thread.cc"
-
 #include <chrono>
 #include <future>
 #include <random>
+
+#include "../../native/addon/compute_thread.cc"
 
 using merge::ComputeThread;
 using merge::Lane;

@@ -15,7 +15,8 @@ namespace {
 
 double worst(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
 
-// The five losses of one state with the oracle's own deletion, so that nothing in them is drawn or decided by the weights.
+// The five losses of one state with the oracle's own deletion, so that nothing in them is drawn or decided by the
+// weights.
 Terms terms_of(const Model& model, const Rows& x, const Rows& y) {
   std::vector<uint8_t> keep;
   std::vector<float> needs;
@@ -63,7 +64,8 @@ TEST(gradient_of_every_loss_agrees_with_central_differences_in_float64) {
     {  // the carry starts at zero; give it values so that its inputs are tested too
       at::NoGradGuard no_grad;
       at::manual_seed(static_cast<uint64_t>(seed));
-      for (const auto& entry : model.parameters().entries()) entry.tensor.detach().add_(.05 * at::randn_like(entry.tensor));
+      for (const auto& entry : model.parameters().entries())
+        entry.tensor.detach().add_(.05 * at::randn_like(entry.tensor));
     }
     const TrainBatch batch = tiny::counting_batch(static_cast<uint64_t>(seed), 3, 7);
     std::vector<std::vector<Tensor>> gradients(5);
@@ -94,7 +96,8 @@ TEST(gradient_of_every_loss_agrees_with_central_differences_in_float64) {
       }
     }
     for (int which = 0; which < 5; ++which) {
-      if (off[which] > 1e-5) std::printf("  %s seed %d: relative error %g\n", names[which], static_cast<int>(seed), off[which]);
+      if (off[which] > 1e-5)
+        std::printf("  %s seed %d: relative error %g\n", names[which], static_cast<int>(seed), off[which]);
       CHECK(off[which] <= 1e-5);
     }
   }

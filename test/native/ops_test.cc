@@ -95,8 +95,7 @@ TEST(rope_kernel) {
     for (const int64_t head_width : {2, 6, 32}) {
       const Tensor positions = at::arange(70), angles = ops::rope_angles(positions, head_width, 10000, at::kDouble);
       check_kernel(
-          "rope",
-          [&](const auto& in) { return ops::rope(in[0], angles.to(in[0].scalar_type()), heads); },
+          "rope", [&](const auto& in) { return ops::rope(in[0], angles.to(in[0].scalar_type()), heads); },
           [&](const auto& in) { return ops::rope_reference(in[0], angles, heads); },
           {at::randn({70, heads * head_width + 3})});
     }

@@ -1,8 +1,8 @@
 // Record keeps each value's kind: a double is not rounded, a flag stays a flag.
 #define MERGE_CHECK_MAIN
-#include "check.h"
-
 #include "../../native/record.h"
+
+#include "check.h"
 
 using merge::Record;
 

@@ -1,13 +1,12 @@
 // Session: it learns, it is deterministic, it saves and loads bit for bit, and it refuses what is wrong.
 #define MERGE_CHECK_MAIN
-#include "engine.h"
-
 #include <unistd.h>
 
 #include <cstdio>
 #include <fstream>
 
 #include "check.h"
+#include "engine.h"
 #include "tiny.h"
 
 using namespace merge;
@@ -31,9 +30,14 @@ RoundInput round_input(const Rows& rows) {
 Record round_options(const std::string& mode, double max_length = 32) {
   Record record;
   record.set("mode", mode);
-  for (const auto& [name, value] : std::map<std::string, double>{{"editThreshold", .5}, {"keepThreshold", .5},
-                                                                 {"temperature", 0}, {"topK", 0}, {"topP", 1},
-                                                                 {"seed", 1}, {"round", 0}, {"maxLength", max_length}}) {
+  for (const auto& [name, value] : std::map<std::string, double>{{"editThreshold", .5},
+                                                                 {"keepThreshold", .5},
+                                                                 {"temperature", 0},
+                                                                 {"topK", 0},
+                                                                 {"topP", 1},
+                                                                 {"seed", 1},
+                                                                 {"round", 0},
+                                                                 {"maxLength", max_length}}) {
     record.set(name, value);
   }
   return record;
@@ -73,7 +77,8 @@ TEST(the_same_seed_gives_the_same_loss_bits) {
   for (auto& losses : runs) {
     Session session(tiny::config());
     for (int64_t n = 0; n < 20; ++n) {
-      losses.push_back(session.train_step(tiny::step(n), tiny::counting_batch(static_cast<uint64_t>(n), 8, 9)).number("total"));
+      losses.push_back(
+          session.train_step(tiny::step(n), tiny::counting_batch(static_cast<uint64_t>(n), 8, 9)).number("total"));
     }
   }
   CHECK(runs[0] == runs[1]);
@@ -98,7 +103,8 @@ TEST(saved_and_loaded_it_goes_on_with_the_same_bits) {
   second.load(optimizer, "optimizer");
   for (int64_t n = 5; n < 10; ++n) {
     const TrainBatch batch = tiny::counting_batch(static_cast<uint64_t>(n), 8, 9);
-    CHECK(first.train_step(tiny::step(n), batch).number("total") == second.train_step(tiny::step(n), batch).number("total"));
+    CHECK(first.train_step(tiny::step(n), batch).number("total") ==
+          second.train_step(tiny::step(n), batch).number("total"));
   }
   CHECK(code_of([&] { first.save(model, "model"); }) == "ERR_CHECKPOINT");  // never over an existing file
   CHECK(code_of([&] { first.load(optimizer, "model"); }) == "ERR_CHECKPOINT");

@@ -8,10 +8,20 @@ namespace merge::tiny {
 
 inline Record config(const std::string& dtype = "float32", const std::string& condition = "carry", int64_t seed = 3) {
   Record record;
-  for (const auto& [name, value] : std::map<std::string, int64_t>{{"vocabulary", 20}, {"width", 16}, {"layers", 2},
-                                                                  {"heads", 2}, {"feedForward", 24}, {"maxLength", 32},
-                                                                  {"maxInsert", 6}, {"bos", 1}, {"eos", 2}, {"mask", 3},
-                                                                  {"sep", 4}, {"localMix", 3}, {"seed", seed}}) {
+  for (const auto& [name, value] : std::map<std::string, int64_t>{{"vocabulary", 20},
+                                                                  {"width", 16},
+                                                                  {"layers", 2},
+                                                                  {"heads", 2},
+                                                                  {"feedForward", 24},
+                                                                  {"maxLength", 32},
+                                                                  {"maxInsert", 6},
+                                                                  {"pad", 0},
+                                                                  {"bos", 1},
+                                                                  {"eos", 2},
+                                                                  {"mask", 3},
+                                                                  {"sep", 4},
+                                                                  {"localMix", 3},
+                                                                  {"seed", seed}}) {
     record.set(name, value);
   }
   record.set("ropeBase", 10000.0);
@@ -20,20 +30,40 @@ inline Record config(const std::string& dtype = "float32", const std::string& co
   record.set("inserter", std::string("block"));
   record.set("gateFeatures", std::string("doubt"));
   record.set("condition", condition);
+  record.set("family", std::string("merge"));
   record.set("encodings", std::string("two"));
   record.set("dtype", dtype);
   record.set("device", std::string("cpu"));
+  record.set("matmulPrecision", std::string("highest"));
   return record;
 }
 
 inline Record step(int64_t number = 0) {
   Record record;
-  for (const auto& [name, value] : std::map<std::string, double>{
-           {"seed", 5},           {"rounds", 2},          {"learningRate", 3e-3}, {"beta1", .9},          {"beta2", .999},
-           {"epsilon", 1e-8},     {"weightDecay", .01},   {"clip", 1},            {"weightRecon", 1},     {"weightCompression", .5},
-           {"weightPointer", .5}, {"weightGate", .1},     {"weightLength", .1},   {"keepReduction", .2},  {"keepKl", .1},
-           {"countSmoothing", .01}, {"scoreEntropy", 1e-3}, {"gateCost", .05},    {"labelSmoothing", .1}, {"gateNoise", 0},
-           {"ownDeletion", .5},   {"subsequence", .5},    {"ownFill", .25},       {"accumulation", 1}}) {
+  for (const auto& [name, value] : std::map<std::string, double>{{"seed", 5},
+                                                                 {"rounds", 2},
+                                                                 {"learningRate", 3e-3},
+                                                                 {"beta1", .9},
+                                                                 {"beta2", .999},
+                                                                 {"epsilon", 1e-8},
+                                                                 {"weightDecay", .01},
+                                                                 {"clip", 1},
+                                                                 {"weightRecon", 1},
+                                                                 {"weightCompression", .5},
+                                                                 {"weightPointer", .5},
+                                                                 {"weightGate", .1},
+                                                                 {"weightLength", .1},
+                                                                 {"keepReduction", .2},
+                                                                 {"keepKl", .1},
+                                                                 {"countSmoothing", .01},
+                                                                 {"scoreEntropy", 1e-3},
+                                                                 {"gateCost", .05},
+                                                                 {"labelSmoothing", .1},
+                                                                 {"gateNoise", 0},
+                                                                 {"ownDeletion", .5},
+                                                                 {"subsequence", .5},
+                                                                 {"ownFill", .25},
+                                                                 {"accumulation", 1}}) {
     record.set(name, value);
   }
   record.set("step", number);
@@ -60,7 +90,8 @@ inline TrainBatch counting_batch(uint64_t seed, int64_t count, int64_t length) {
     std::vector<int32_t> target, draft;
     for (int64_t i = 0; i < length; ++i) target.push_back(5 + static_cast<int32_t>((r + i) % 15));
     for (int64_t i = 0; i < length; ++i) {
-      draft.push_back(random.uniform(r, i) < .3 ? 5 + static_cast<int32_t>(random.uniform(r, 100 + i) * 15) : target[i]);
+      draft.push_back(random.uniform(r, i) < .3 ? 5 + static_cast<int32_t>(random.uniform(r, 100 + i) * 15)
+                                                : target[i]);
     }
     batch.targets.append(target);
     batch.drafts.append(draft);

@@ -112,11 +112,11 @@ describe('defaults', () => {
 
 describe('records', () => {
   it('open: the engine gets exactly these fields', () => {
-    const record = modelRecord(modelConfig.parse({}), { vocabulary: 300, bos: 1, eos: 2, mask: 3, sep: 4 }, 7)
+    const record = modelRecord(modelConfig.parse({}), { vocabulary: 300, pad: 0, bos: 1, eos: 2, mask: 3, sep: 4 }, 7)
     expect(Object.keys(record).sort()).toEqual(
       (
         'family vocabulary width layers heads feedForward maxLength maxInsert ropeBase normEpsilon deleter inserter ' +
-        'gateFeatures condition encodings bos eos mask sep dtype device seed encoderLayersFrozen'
+        'gateFeatures condition encodings pad bos eos mask sep dtype device matmulPrecision seed'
       )
         .split(' ')
         .sort(),
@@ -143,13 +143,12 @@ describe('records', () => {
       .map((name) => readFileSync(join(folder, name), 'utf8'))
       .join('\n')
     const records = [
-      modelRecord(modelConfig.parse({}), { vocabulary: 300, bos: 1, eos: 2, mask: 3, sep: 4 }, 7),
+      modelRecord(modelConfig.parse({}), { vocabulary: 300, pad: 0, bos: 1, eos: 2, mask: 3, sep: 4 }, 7),
       stepRecord(recipe.parse({}), { step: 0, rounds: 1, learningRate: 1, gateNoise: 0 }),
       roundRecord(refineConfig.parse({}), 0, 256),
     ]
     const unread = records.flatMap((record) => Object.keys(record)).filter((name) => !sources.includes(`"${name}"`))
-    // One family so far, and no block is frozen: both have one value only.
-    expect(unread).toEqual(['family', 'encoderLayersFrozen'])
+    expect(unread).toEqual([])
   })
 
   it('refineRound: the engine gets exactly these fields', () => {

@@ -14,17 +14,17 @@ here = os.path.dirname(os.path.abspath(__file__))
 BOS, EOS, MASK, SEP = 1, 2, 3, 4
 
 # Three shapes: the usual one; another head count, rope base and epsilon; the one with everything switched off.
-common = {"family": "merge", "bos": BOS, "eos": EOS, "mask": MASK, "sep": SEP, "encodings": "two",
-          "dtype": "float32", "device": "cpu", "seed": 1, "encoderLayersFrozen": 0}
+common = {"family": "merge", "pad": 0, "bos": BOS, "eos": EOS, "mask": MASK, "sep": SEP, "encodings": "two",
+          "dtype": "float32", "device": "cpu", "matmulPrecision": "highest", "seed": 1}
 shapes = {
     "usual": {"vocabulary": 29, "width": 16, "layers": 2, "heads": 2, "feedForward": 24, "maxLength": 24, "maxInsert": 4,
-              "localMix": 7, "localMix": 0, "ropeBase": 10000, "normEpsilon": 1e-5, "deleter": "block", "inserter": "block", "gateFeatures": "doubt",
+              "localMix": 7, "ropeBase": 10000, "normEpsilon": 1e-5, "deleter": "block", "inserter": "block", "gateFeatures": "doubt",
               "condition": "carry"},
     "other": {"vocabulary": 41, "width": 24, "layers": 2, "heads": 3, "feedForward": 32, "maxLength": 32, "maxInsert": 6,
-              "localMix": 3, "localMix": 5, "ropeBase": 500, "normEpsilon": 1e-3, "deleter": "block", "inserter": "linear", "gateFeatures": "doubt",
+              "localMix": 3, "ropeBase": 500, "normEpsilon": 1e-3, "deleter": "block", "inserter": "linear", "gateFeatures": "doubt",
               "condition": "carry"},
     "plain": {"vocabulary": 37, "width": 12, "layers": 1, "heads": 1, "feedForward": 20, "maxLength": 24, "maxInsert": 3,
-              "localMix": 0, "localMix": 0, "ropeBase": 10000, "normEpsilon": 1e-6, "deleter": "linear", "inserter": "linear", "gateFeatures": "mean",
+              "localMix": 0, "ropeBase": 10000, "normEpsilon": 1e-6, "deleter": "linear", "inserter": "linear", "gateFeatures": "mean",
               "condition": "none"},
 }
 step = {"seed": 5, "rounds": 1, "learningRate": 1e-2, "beta1": 0.9, "beta2": 0.99, "epsilon": 1e-6, "weightDecay": 0.1,
