@@ -107,6 +107,7 @@ export class MergeModel {
       ...saved.model,
       dtype: placement.dtype ?? saved.model.dtype,
       device: placement.device ?? saved.model.device,
+      matmulPrecision: placement.matmulPrecision ?? saved.model.matmulPrecision,
     }
     const model = await MergeModel.#open(config, await loadTokenizer(folder), { seed: 0, threads })
     try {

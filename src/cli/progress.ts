@@ -65,18 +65,19 @@ export function showProgress({ stream, style, now = () => performance.now() }: P
   }
 }
 
-/** One line about a step: step, share of the run, loss terms, gate rate, tokens a second, time left, memory. */
+/** One line about a step: step, share of the run, time left, speed, memory, gate rate, loss terms. */
 export function progressLine(report: StepReport, memoryBytes: number = process.memoryUsage.rss()): string {
   const { terms } = report
+  // The loss terms come last: a narrow terminal cuts them first.
   const words = [
     `step ${report.step}`,
     `${Math.floor(100 * report.progress)} %`,
+    `${duration(report.secondsLeft)} left`,
+    `${count(report.tokensPerSecond)} tokens/s`,
+    `${Math.round(memoryBytes / 2 ** 20)} MiB`,
+    `gate ${Math.round(100 * report.gateRate)} %`,
     `loss ${report.total.toFixed(3)} (recon ${terms.recon.toFixed(2)} comp ${terms.compression.toFixed(3)} ` +
       `ptr ${terms.pointer.toFixed(3)} gate ${terms.gate.toFixed(2)} len ${terms.length.toFixed(3)})`,
-    `gate ${Math.round(100 * report.gateRate)} %`,
-    `${count(report.tokensPerSecond)} tokens/s`,
-    `${duration(report.secondsLeft)} left`,
-    `${Math.round(memoryBytes / 2 ** 20)} MiB`,
   ]
   return words.join('  ')
 }

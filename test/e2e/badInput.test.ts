@@ -52,8 +52,8 @@ interface Case {
   readonly what: string
   readonly args: readonly string[]
   readonly code: number
-  /** The whole message. */
-  readonly message: string | (() => string)
+  /** The whole message, or how it begins where Node or a library has the last word. */
+  readonly message: string | RegExp | (() => string)
 }
 
 const cases: readonly Case[] = [
@@ -80,7 +80,7 @@ const cases: readonly Case[] = [
     what: 'a malformed line of JSONL',
     args: train('data.file=bad.jsonl'),
     code: 3,
-    message: 'ERR_INPUT: bad.jsonl line 2: expected JSON (Unterminated string in JSON at position 16)',
+    message: /^ERR_INPUT: bad\.jsonl line 2: expected JSON \(Unterminated string in JSON at position 16/,
   },
   {
     what: 'a misspelt column',
@@ -105,7 +105,7 @@ const cases: readonly Case[] = [
     what: 'a tokenizer file that is none',
     args: train('tokenizer={ kind: file, path: no-tokenizer.json }'),
     code: 3,
-    message: '',
+    message: /^ERR_INPUT: tokenizer\.json: expected a Hugging Face tokenizer, /,
   },
   {
     what: 'a text longer than the model takes',
@@ -238,15 +238,15 @@ const cases: readonly Case[] = [
     what: 'a step that is not finite',
     args: train('recipe.learningRate=1e30', 'recipe.clip=0', 'recipe.steps=50', 'folder=not-finite'),
     code: 6,
-    message: '',
+    message: 'ERR_NONFINITE: loss: expected a finite number, received nan at step 1',
   },
 ]
 
 test.each(cases)('$what: $code', async ({ args, code, message }) => {
   const ending = await runCommand(args, { cwd: folder })
-  const text = typeof message === 'string' ? message : message()
-  const said = ending.errors.split('\n').filter((line) => line.startsWith('merge-lm: '))
-  console.log(JSON.stringify([ending.code, ending.errors]))
-  expect({ code: ending.code, said }).toEqual({ code, said: [`merge-lm: ${text}`] })
+  const said = ending.errors.split('\n').flatMap((line) => /^merge-lm: (.*)$/.exec(line)?.[1] ?? [])
+  const wanted = typeof message === 'function' ? message() : message
+  const expected = typeof wanted === 'string' ? wanted : expect.stringMatching(wanted)
+  expect({ code: ending.code, said }).toEqual({ code, said: [expected] })
   expect(ending.errors).not.toContain('    at ')
 })

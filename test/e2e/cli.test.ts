@@ -135,7 +135,7 @@ describe('train', () => {
     const set = ['--set', 'heldOut=1', '--set', 'recipe.evaluateEvery=2']
     const { errors, output } = await command(['train', 'run.json', '--folder', 'plain', ...set])
     expect(output).toBe('')
-    expect(errors).toMatch(/^step 4 {2}100 %.* tokens\/s .* left .* MiB$/m)
+    expect(errors).toMatch(/^step 4 {2}100 % {2}0:00 left .* tokens\/s .* MiB .* loss \d/m)
     expect(errors).toMatch(/^step 2: exact .* %/m)
     expect(errors).toContain('merge-lm edit -m plain/model')
   })

@@ -148,3 +148,11 @@ TEST(bfloat16_stays_close_to_float32) {
   const Rows x = tiny::rows(9, 4, 12);
   CHECK(worst(narrow.read(x).keep_T, wide.read(x).keep_T) <= 5e-2);
 }
+
+TEST(medium_precision_stays_close_to_the_highest) {
+  const TrainBatch batch = tiny::counting_batch(4, 6, 9);
+  Record medium = tiny::config();
+  medium.set("matmulPrecision", std::string("medium"));
+  Session fast(medium), exact(tiny::config());
+  CHECK_NEAR(fast.evaluate(tiny::step(), batch).number("total"), exact.evaluate(tiny::step(), batch).number("total"), .05);
+}

@@ -109,7 +109,7 @@ describe('configuration files', () => {
 
 describe('progress', () => {
   const line =
-    'step 4  25 %  loss 1.000 (recon 0.50 comp 0.400 ptr 0.300 gate 0.20 len 0.100)  gate 50 %  12.3k tokens/s  1:15 left  100 MiB'
+    'step 4  25 %  1:15 left  12.3k tokens/s  100 MiB  gate 50 %  loss 1.000 (recon 0.50 comp 0.400 ptr 0.300 gate 0.20 len 0.100)'
 
   test('a line', () => expect(progressLine(reportOf(3), 100 * 2 ** 20)).toBe(line))
 

@@ -115,7 +115,7 @@ describe('records', () => {
     const record = modelRecord(modelConfig.parse({}), { vocabulary: 300, pad: 0, bos: 1, eos: 2, mask: 3, sep: 4 }, 7)
     expect(Object.keys(record).sort()).toEqual(
       (
-        'family vocabulary width layers heads feedForward maxLength maxInsert ropeBase normEpsilon deleter inserter ' +
+        'family vocabulary width layers heads feedForward maxLength maxInsert localMix ropeBase normEpsilon deleter inserter ' +
         'gateFeatures condition encodings pad bos eos mask sep dtype device matmulPrecision seed'
       )
         .split(' ')

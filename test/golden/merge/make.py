@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 here = os.path.dirname(os.path.abspath(__file__))
-BOS, EOS, MASK, SEP = 1, 2, 3, 4
+PAD, BOS, EOS, MASK, SEP = range(5)
 
 # Three shapes: the usual one; another head count, rope base and epsilon; the one with everything switched off.
-common = {"family": "merge", "pad": 0, "bos": BOS, "eos": EOS, "mask": MASK, "sep": SEP, "encodings": "two",
+common = {"family": "merge", "pad": PAD, "bos": BOS, "eos": EOS, "mask": MASK, "sep": SEP, "encodings": "two",
           "dtype": "float32", "device": "cpu", "matmulPrecision": "highest", "seed": 1}
 shapes = {
     "usual": {"vocabulary": 29, "width": 16, "layers": 2, "heads": 2, "feedForward": 24, "maxLength": 24, "maxInsert": 4,
@@ -226,7 +226,7 @@ def refined(twin, rows):
             if masks > 0:
                 kinds.add("none" if dropped == 0 else "fewer" if dropped < masks else "more" if dropped > masks else "even")
         fill = twin.fill(tokens, carried)
-        fill[:, [BOS, EOS, MASK, SEP]] = -math.inf
+        fill[:, [PAD, BOS, EOS, MASK, SEP]] = -math.inf
         probability = fill.softmax(1)
         for i, token in enumerate(tokens):
             is_mask = token == MASK
