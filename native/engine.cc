@@ -166,6 +166,7 @@ RoundOutput Session::refine_round(const Record& options, const RoundInput& input
     if (mode != "auto" && mode != "edit" && mode != "gen") {
       throw Error("ERR_CONFIG", "mode: expected auto, edit or gen, received " + mode);
     }
+    check_range(options, "shift", -1, static_cast<double>(state_->model.options().encoder.vocabulary - 1));
     check_range(options, "temperature", 0, 100);
     check_range(options, "topP", 0, 1);
     check_range(options, "maxLength", 0, static_cast<double>(state_->model.options().max_length));
@@ -228,7 +229,7 @@ Record Session::memory() const {
   int64_t values = 0, gradients = 0;
   for (const auto& group : state_->model.parameters().groups()) {
     values += static_cast<int64_t>(group.values.nbytes());
-    gradients += static_cast<int64_t>(group.gradients.nbytes());
+    if (group.gradients.defined()) gradients += static_cast<int64_t>(group.gradients.nbytes());
   }
   Record record;
   record.set("parameterBytes", values);

@@ -23,7 +23,7 @@ struct TrainBatch {
 struct RoundInput {
   Rows rows;
   std::vector<uint8_t> locked_N;  // 1: the token may not be deleted
-  std::vector<uint8_t> open_G;    // 1: masks may be inserted in this gap
+  std::vector<uint8_t> open_G;    // 1: masks may be inserted in this gap, 2: at least one must be
 };
 
 struct RoundOutput {

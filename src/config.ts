@@ -295,8 +295,18 @@ export type DraftOptions = z.input<typeof draftConfig>
 export type BatchOptions = z.input<typeof batchConfig>
 export type InfillOptions = z.input<typeof infillConfig>
 
+/** What one round brings along; everything else of its record is the caller's. */
+export interface RoundChoice {
+  /** From 0. */
+  readonly round: number
+  /** Most tokens of a row. */
+  readonly maxLength: number
+  /** The token that changes the one behind it, -1 if the tokenizer has none: it is never put before a locked token. */
+  readonly shift: number
+}
+
 /** The record of one refinement round; its names are the engine's. */
-export function roundRecord(config: RefineConfig, round: number, maxLength: number): NativeRecord {
+export function roundRecord(config: RefineConfig, choice: RoundChoice): NativeRecord {
   const { mode, editThreshold, keepThreshold, temperature, topK, topP } = config
-  return { mode, editThreshold, keepThreshold, temperature, topK, topP, seed: config.seed, round, maxLength }
+  return { mode, editThreshold, keepThreshold, temperature, topK, topP, seed: config.seed, ...choice }
 }

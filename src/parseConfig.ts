@@ -11,10 +11,20 @@ import { didYouMean } from './hint.js'
  * `name` stands before the path of a key; empty for options that are an argument themselves.
  */
 export function parseConfig<S extends z.ZodType>(schema: S, value: unknown, name: string): z.output<S> {
-  const result = schema.safeParse(value, { error: explain, reportInput: true })
+  const result = checkValue(schema, value, name)
   if (result.success) return result.data
-  const lines = result.error.issues.flatMap((issue) => sentences(issue, name))
-  throw new MergeError('ERR_CONFIG', lines.join('\n'), { details: { issues: lines } })
+  throw new MergeError('ERR_CONFIG', result.problems.join('\n'), { details: { issues: result.problems } })
+}
+
+/** What a schema says of a value: its data, or a sentence for each thing that is wrong. `name` as in `parseConfig`. */
+export function checkValue<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  name: string,
+): { readonly success: true; readonly data: z.output<S> } | { readonly success: false; readonly problems: string[] } {
+  const result = schema.safeParse(value, { error: explain, reportInput: true })
+  if (result.success) return { success: true, data: result.data }
+  return { success: false, problems: result.error.issues.flatMap((issue) => sentences(issue, name)) }
 }
 
 /** A value as an error message shows it: short, and never more than one line. */

@@ -9,6 +9,7 @@ import { lstat, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'no
 import { basename, dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { MergeError } from './errors.js'
+import { checkValue } from './parseConfig.js'
 
 /** The file that names all others. */
 export const manifestName = 'manifest.json'
@@ -105,9 +106,9 @@ export async function readJson<S extends z.ZodType>(folder: string, name: string
   const text = await readFile(join(folder, name), 'utf8').catch((cause: unknown) => {
     throw checkpointError(folder, `${name} could not be read (${reasonOf(cause)})`, cause)
   })
-  const result = schema.safeParse(parsedJson(text, folder, name))
+  const result = checkValue(schema, parsedJson(text, folder, name), '')
   if (result.success) return result.data
-  throw checkpointError(folder, `${name} is of another kind: ${z.prettifyError(result.error)}`)
+  throw checkpointError(folder, `${name} is of another kind: ${result.problems.join('; ')}`)
 }
 
 /** Writes a JSON file into a folder that is being written. */
@@ -130,9 +131,9 @@ async function readManifest(folder: string): Promise<Manifest> {
       `format ${version.data.format} is newer than this version, which reads format ${formatVersion}`,
     )
   }
-  const result = manifestSchema.safeParse(value)
+  const result = checkValue(manifestSchema, value, '')
   if (result.success) return result.data
-  throw checkpointError(folder, `${manifestName} is not a manifest: ${z.prettifyError(result.error)}`)
+  throw checkpointError(folder, `${manifestName} is not a manifest: ${result.problems.join('; ')}`)
 }
 
 // The rename is atomic where the name is free; a folder of ours that has it steps aside first.

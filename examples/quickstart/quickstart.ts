@@ -1,10 +1,11 @@
 // Quickstart: trains a clean-up model on real English in ten minutes, then shows what it learned and measures it.
 //
-// npm run quickstart [-- --minutes 2 --seed 7]
+// npm run quickstart [-- --minutes 2 --seed 7 --set model.localMix=0 --set folder=runs/other]
 
 import { rm } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import {
   corruptionFrom,
@@ -18,11 +19,11 @@ import {
   Trainer,
   trainCharacterTokenizer,
 } from 'merge-lm'
+import { type Assignment, parseAssignment, readRunConfig } from '#cli/configFile.js'
 import { errorText, exitCodeOf } from '#cli/exitCode.js'
 import { holdInterrupts } from '#cli/interrupt.js'
 import { showProgress } from '#cli/progress.js'
 import { evaluate } from './evaluation.js'
-import { readConfig } from './readConfig.js'
 import { writeReport } from './report.js'
 import { demonstrate } from './show.js'
 import { StepClock } from './stepClock.js'
@@ -31,8 +32,10 @@ const say = (text: string): boolean => process.stdout.write(`${text}\n`)
 
 async function quickstart(): Promise<void> {
   // 1) the recipe; all of its numbers stand in config.yaml
-  const { values } = parseArgs({ options: { minutes: { type: 'string' }, seed: { type: 'string' } } })
-  const config = await readConfig(new URL('../../../examples/quickstart/config.yaml', import.meta.url), values)
+  const config = await readRunConfig(
+    fileURLToPath(new URL('../../../examples/quickstart/config.yaml', import.meta.url)),
+    assignments(),
+  )
   const { seed, minutes } = config.recipe
   using interrupt = holdInterrupts(() => say('\nStopping: what was learned so far is saved. Again to stop at once.'))
   const { signal } = interrupt
@@ -63,6 +66,18 @@ async function quickstart(): Promise<void> {
   } finally {
     await model.dispose()
   }
+}
+
+// What the command line puts in the place of the file's values.
+function assignments(): Assignment[] {
+  const text = { type: 'string' } as const
+  const { values } = parseArgs({ options: { minutes: text, seed: text, set: { ...text, multiple: true } } })
+  const flags = [
+    ...(values.minutes === undefined ? [] : [`recipe.minutes=${values.minutes}`]),
+    ...(values.seed === undefined ? [] : [`recipe.seed=${values.seed}`]),
+    ...(values.set ?? []),
+  ]
+  return flags.reduce<Assignment[]>((earlier, flag) => parseAssignment(flag, earlier), [])
 }
 
 async function makeModel(config: RunConfig, train: readonly Example[]): Promise<MergeModel> {

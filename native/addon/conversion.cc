@@ -283,13 +283,14 @@ std::vector<int32_t> read_int32s(const Napi::Value& value, const std::string& na
   return read_elements<int32_t>(value, name, napi_int32_array);
 }
 
-std::vector<uint8_t> read_flags(const Napi::Value& value, const std::string& name, int64_t length) {
+std::vector<uint8_t> read_flags(const Napi::Value& value, const std::string& name, int64_t length, uint8_t most) {
   auto flags = read_elements<uint8_t>(value, name, napi_uint8_array);
   if (static_cast<int64_t>(flags.size()) != length) {
     refuse("ERR_SHAPE", name, std::to_string(length) + " flags", std::to_string(flags.size()));
   }
   for (size_t i = 0; i < flags.size(); ++i) {
-    if (flags[i] > 1) refuse("ERR_INPUT", name + "[" + std::to_string(i) + "]", "0 or 1", std::to_string(flags[i]));
+    if (flags[i] <= most) continue;
+    refuse("ERR_INPUT", name + "[" + std::to_string(i) + "]", "0.." + std::to_string(most), std::to_string(flags[i]));
   }
   return flags;
 }

@@ -26,8 +26,8 @@ Record read_record(const Napi::Value& value, const std::string& name);
 // {tokens, offsets}: offsets start at 0, never fall, and end at tokens.length.
 Rows read_rows(const Napi::Value& value, const std::string& name);
 std::vector<int32_t> read_int32s(const Napi::Value& value, const std::string& name);
-// A Uint8Array of `length` zeros and ones.
-std::vector<uint8_t> read_flags(const Napi::Value& value, const std::string& name, int64_t length);
+// A Uint8Array of `length` values from 0 to `most`.
+std::vector<uint8_t> read_flags(const Napi::Value& value, const std::string& name, int64_t length, uint8_t most);
 
 Napi::Value to_value(Napi::Env env, const Record& record);
 Napi::Value to_value(Napi::Env env, const RoundOutput& round);

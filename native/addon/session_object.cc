@@ -109,8 +109,8 @@ Napi::Value SessionObject::refine_round(const Napi::CallbackInfo& info) {
     Record options = read_record(info[0], "options");
     RoundInput input{read_rows(info[1], "rows"), {}, {}};
     const auto tokens = static_cast<int64_t>(input.rows.tokens.size());
-    input.locked_N = read_flags(info[2], "locked", tokens);
-    input.open_G = read_flags(info[3], "open", tokens + input.rows.count());
+    input.locked_N = read_flags(info[2], "locked", tokens, 1);
+    input.open_G = read_flags(info[3], "open", tokens + input.rows.count(), 2);
     return submit(info, [options = std::move(options), input = std::move(input)](HostedSession& hosted) {
       return answer_with(hosted.session().refine_round(options, input));
     });

@@ -21,12 +21,14 @@ struct RoundOptions {
         top_p(record.number("topP")),
         top_k(record.integer("topK")),
         max_length(record.integer("maxLength")),
+        shift(record.integer("shift")),
         seed(static_cast<uint64_t>(record.integer("seed"))),
         round(static_cast<uint64_t>(record.integer("round"))) {}
 
   std::string mode;
   double edit_threshold, keep_threshold, temperature, top_p;
   int64_t top_k, max_length;
+  int64_t shift;  // the token that changes the one behind it (a capital shift), -1: there is none
   uint64_t seed, round;
 };
 
@@ -35,14 +37,14 @@ std::vector<float> host_floats(const Tensor& tensor) {
   return {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()};
 }
 
-// Which packed gaps of S may take masks: those that took in an open gap of X.
+// Which packed gaps of S may (1) or must (2) take masks: what the gaps of X say that each took in.
 std::vector<uint8_t> open_gaps(const Rows& x, const Skeleton& skeleton, const std::vector<uint8_t>& open_G) {
   std::vector<uint8_t> open;
   for (int64_t r = 0; r < x.count(); ++r) {
     int64_t gap = x.offsets[r] + r;  // packed gap of X before the row's first token
     const auto take_in = [&](int64_t until) {
       uint8_t any = 0;
-      for (; gap <= until; ++gap) any |= open_G[gap];
+      for (; gap <= until; ++gap) any = std::max(any, open_G[gap]);
       open.push_back(any);
     };
     for (int32_t t = skeleton.rows.offsets[r]; t < skeleton.rows.offsets[r + 1]; ++t) {
@@ -67,6 +69,34 @@ bool cut_counts(int32_t* counts, const float* none_probability, int64_t gaps, in
     total -= cut;
   }
   return true;
+}
+
+// A shift whose letter was deleted must not fall on a locked token behind it: it goes with its letter.
+void drop_loose_shifts(const RoundInput& input, int64_t shift, std::vector<uint8_t>& keep_N) {
+  const Rows& x = input.rows;
+  for (int64_t r = 0; r < x.count(); ++r) {
+    bool locked_behind = false;
+    for (int32_t t = x.offsets[r + 1] - 1; t >= x.offsets[r]; --t) {
+      if (!keep_N[t]) continue;
+      if (locked_behind && x.tokens[t] == shift && !input.locked_N[t])
+        keep_N[t] = 0;
+      else
+        locked_behind = input.locked_N[t] != 0;
+    }
+  }
+}
+
+// Which masks stand directly before a locked token.
+std::vector<int64_t> masks_before_locked(const RoundInput& input, const Masked& masked) {
+  std::vector<int64_t> before;
+  int64_t row = 0;
+  for (size_t m = 0; m < masked.masks.size(); ++m) {
+    while (masked.masks[m] >= masked.rows.offsets[row + 1]) ++row;
+    const int64_t next = masked.masks[m] + 1;
+    if (next == masked.rows.offsets[row + 1] || masked.source[next] < 0) continue;
+    if (input.locked_N[input.rows.offsets[row] + masked.source[next]]) before.push_back(static_cast<int64_t>(m));
+  }
+  return before;
 }
 
 struct Choice {
@@ -96,11 +126,15 @@ Choice sample(const float* probability, int64_t vocabulary, const RoundOptions& 
   return {order[pick], probability[order[pick]]};
 }
 
-std::vector<Choice> choose(const Model& model, Tensor logits_MV, const RoundOptions& options) {
+std::vector<Choice> choose(const Model& model, Tensor logits_MV, const std::vector<int64_t>& before_locked,
+                           const RoundOptions& options) {
   // Padding, sentinels, masks and separators are places, not text.
   const ModelOptions& ids = model.options();
   logits_MV = logits_MV.clone();
   for (const int32_t id : {ids.pad, ids.bos, ids.eos, ids.mask, ids.sep}) logits_MV.select(1, id).fill_(-INFINITY);
+  if (options.shift >= 0) {
+    logits_MV.select(1, options.shift).index_fill_(0, nn::index_tensor(before_locked, ids.device), -INFINITY);
+  }
   const Tensor probability_MV = at::softmax(logits_MV, 1);
   std::vector<Choice> choices;
   if (options.temperature == 0) {
@@ -148,16 +182,21 @@ RoundOutput refine_rows(const Model& model, const Record& record, const RoundInp
       keep_N.push_back(stays || output.keep_N.back() > options.keep_threshold ? 1 : 0);
     }
   }
+  if (options.shift >= 0) drop_loose_shifts(input, options.shift, keep_N);
   const Skeleton skeleton = drop(x, keep_N);
 
   // 3) insert: the likeliest count of each open gap, cut where the row would grow too long
   const Inserter::Output gaps = model.gaps(reading, skeleton);
   const auto none_G = host_floats(at::softmax(gaps.count_GC, 1).select(1, 0));
   const Tensor likeliest_G = gaps.count_GC.argmax(1).to(at::kCPU).contiguous();
+  const Tensor at_least_one_G =
+      (gaps.count_GC.narrow(1, 1, model.options().max_insert).argmax(1) + 1).to(at::kCPU).contiguous();
   const auto open = open_gaps(x, skeleton, input.open_G);
   std::vector<int32_t> counts_G(open.size());
   for (size_t g = 0; g < open.size(); ++g) {
-    counts_G[g] = open[g] ? static_cast<int32_t>(likeliest_G.const_data_ptr<int64_t>()[g]) : 0;
+    if (open[g] == 0) continue;
+    const Tensor& counts = open[g] == 2 ? at_least_one_G : likeliest_G;
+    counts_G[g] = static_cast<int32_t>(counts.const_data_ptr<int64_t>()[g]);
   }
   for (int64_t r = 0; r < x.count(); ++r) {
     const int64_t first = skeleton.rows.offsets[r] + r, length = skeleton.rows.length(r);
@@ -171,7 +210,7 @@ RoundOutput refine_rows(const Model& model, const Record& record, const RoundInp
   with_standing_masks(masked, mask);
   output.confidence.assign(masked.rows.tokens.size(), 1.0f);
   if (!masked.masks.empty()) {
-    const auto choices = choose(model, model.fill(x, skeleton, masked), options);
+    const auto choices = choose(model, model.fill(x, skeleton, masked), masks_before_locked(input, masked), options);
     output.encoder_passes = 2;
     for (size_t m = 0; m < choices.size(); ++m) {
       masked.rows.tokens[masked.masks[m]] = static_cast<int32_t>(choices[m].token);

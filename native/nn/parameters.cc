@@ -45,7 +45,7 @@ void Parameters::flatten(at::ScalarType dtype, at::Device device) {
       if ((entry.tensor.dim() > 1) == decayed) total += entry.tensor.numel();
     }
     const auto options = at::TensorOptions().dtype(dtype).device(device);
-    Group group{at::empty({total}, options), at::zeros({total}, options), decayed};
+    Group group{at::empty({total}, options), Tensor(), decayed};
     int64_t begin = 0;
     for (auto& entry : entries_) {
       if ((entry.tensor.dim() > 1) != decayed) continue;
@@ -53,7 +53,6 @@ void Parameters::flatten(at::ScalarType dtype, at::Device device) {
       const Tensor view = group.values.narrow(0, begin, size).view(entry.tensor.sizes());
       view.copy_(entry.tensor);
       entry.tensor.set_data(view);
-      entry.tensor.mutable_grad() = group.gradients.narrow(0, begin, size).view(entry.tensor.sizes());
       begin += size;
     }
     groups_.push_back(group);
@@ -61,7 +60,19 @@ void Parameters::flatten(at::ScalarType dtype, at::Device device) {
 }
 
 void Parameters::zero_gradients() {
-  for (auto& group : groups_) group.gradients.zero_();
+  for (auto& group : groups_) {
+    if (group.gradients.defined()) {
+      group.gradients.zero_();
+      continue;
+    }
+    group.gradients = at::zeros_like(group.values);
+    int64_t begin = 0;
+    for (auto& entry : entries_) {
+      if ((entry.tensor.dim() > 1) != group.decayed) continue;
+      entry.tensor.mutable_grad() = group.gradients.narrow(0, begin, entry.tensor.numel()).view(entry.tensor.sizes());
+      begin += entry.tensor.numel();
+    }
+  }
 }
 
 Tensor Parameters::gradient_norm() const {

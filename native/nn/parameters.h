@@ -31,7 +31,7 @@ class Parameters {
   };
   struct Group {  // one flat buffer and its gradient
     Tensor values;
-    Tensor gradients;
+    Tensor gradients;  // undefined until the first zero_gradients(): a model that only edits holds none
     bool decayed;
   };
   const std::vector<Entry>& entries() const { return entries_; }

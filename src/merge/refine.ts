@@ -47,7 +47,7 @@ export interface Round {
 /** What a loop of refinement needs of a model. */
 export interface RefineContext {
   readonly session: Pick<NativeSession, 'refineRound'>
-  readonly tokenizer: Pick<Tokenizer, 'pieces'>
+  readonly tokenizer: Pick<Tokenizer, 'pieces' | 'shift'>
   /** Most tokens of a row. */
   readonly maxLength: number
 }
@@ -78,7 +78,7 @@ export async function* refineRows(
 
     // 1) gate  2) delete  3) insert  4) fill
     const output = await session.refineRound(
-      roundRecord(settings, round - 1, maxLength),
+      roundRecord(settings, { round: round - 1, maxLength, shift: tokenizer.shift }),
       packRows(active.map(({ state }) => state.tokens)),
       packFlags(active.map(({ state }) => state.locked)),
       packFlags(active.map(({ state }) => state.open)),

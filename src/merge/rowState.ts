@@ -5,7 +5,7 @@ export interface RowState {
   readonly tokens: Int32Array
   /** 1: this token is never deleted. One per token. */
   readonly locked: Uint8Array
-  /** 1: masks may be inserted in this gap. One per gap. */
+  /** 1: masks may be inserted in this gap; 2: at least one must be. One per gap. */
   readonly open: Uint8Array
   /** Probability of the token when it was filled in; 1 for a token of the draft. */
   readonly confidence: Float32Array
@@ -35,10 +35,10 @@ export function draftState(tokens: Int32Array, lockedSpans: readonly TokenSpan[]
   return { tokens, locked, open, confidence: new Float32Array(tokens.length).fill(1) }
 }
 
-/** The state of a draft that only grows, and only in these gaps: every token is locked. */
+/** The state of a draft that only grows, and only in these gaps: every token is locked, and each gap gets something. */
 export function growingState(tokens: Int32Array, openGaps: readonly number[]): RowState {
   const open = new Uint8Array(tokens.length + 1)
-  for (const gap of openGaps) open[gap] = 1
+  for (const gap of openGaps) open[gap] = 2
   const locked = new Uint8Array(tokens.length).fill(1)
   return { tokens, locked, open, confidence: new Float32Array(tokens.length).fill(1) }
 }
@@ -97,6 +97,6 @@ function placeBefore(source: Int32Array, index: number): number | undefined {
 }
 
 function anyOpen(open: Uint8Array, first: number, last: number): boolean {
-  for (let gap = first; gap <= last; gap++) if (open[gap] === 1) return true
+  for (let gap = first; gap <= last; gap++) if (open[gap] !== 0) return true
   return false
 }

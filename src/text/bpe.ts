@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import { MergeError } from '../errors.js'
 import { loadNative } from '../native.js'
+import { parseConfig } from '../parseConfig.js'
 import { type HuggingFaceTokenizerOptions, huggingFaceTokenizer } from './huggingFaceTokenizer.js'
 import { type Tokenizer, toWellFormed } from './tokenizer.js'
 import { wordPattern } from './wordPattern.js'
@@ -42,9 +43,7 @@ export async function trainBpeTokenizer(
   trainBpe: TrainBpe = nativeTrainer,
   tokenizerOptions: HuggingFaceTokenizerOptions = {},
 ): Promise<Tokenizer> {
-  const parsed = bpeOptions.safeParse(options)
-  if (!parsed.success) throw new MergeError('ERR_CONFIG', `trainBpeTokenizer: ${z.prettifyError(parsed.error)}`)
-  const { vocabularySize, minFrequency } = parsed.data
+  const { vocabularySize, minFrequency } = parseConfig(bpeOptions, options, 'trainBpeTokenizer')
   const counted = await countWords(texts)
   if (counted.size === 0)
     throw new MergeError('ERR_INPUT', 'trainBpeTokenizer: expected texts with words, received none')

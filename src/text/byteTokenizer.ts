@@ -47,6 +47,7 @@ export function byteTokenizer(options: ByteTokenizerOptions = {}): Tokenizer {
     kind: 'byte',
     vocabularySize,
     special: builtInSpecial,
+    shift: -1,
     maxInputLength,
     lossless: true,
     encode,

@@ -82,6 +82,7 @@ export function characterTokenizer(options: CharacterTokenizerOptions): Tokenize
     kind: 'character',
     vocabularySize,
     special: builtInSpecial,
+    shift,
     maxInputLength,
     lossless: true,
     encode,

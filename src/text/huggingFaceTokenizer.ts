@@ -3,6 +3,7 @@
 import { Tokenizer as Engine } from '@huggingface/tokenizers'
 import { z } from 'zod'
 import { MergeError } from '../errors.js'
+import { checkValue } from '../parseConfig.js'
 import { boundaryMap } from './boundaryMap.js'
 import { byteCharacters, byteLevelEncoder } from './byteLevelEncoder.js'
 import { ByteRun } from './byteRun.js'
@@ -38,11 +39,11 @@ export interface HuggingFaceTokenizerOptions {
  * text inside user text is tokenized as ordinary characters.
  */
 export function huggingFaceTokenizer(json: unknown, options: HuggingFaceTokenizerOptions = {}): Tokenizer {
-  const parsed = tokenizerFile.safeParse(json)
+  const parsed = checkValue(tokenizerFile, json, '')
   if (!parsed.success) {
     throw new MergeError(
       'ERR_INPUT',
-      `tokenizer.json: expected a Hugging Face tokenizer, ${z.prettifyError(parsed.error)}`,
+      `tokenizer.json: expected a Hugging Face tokenizer, ${parsed.problems.join('; ')}`,
     )
   }
   const file = parsed.data
@@ -106,6 +107,7 @@ export function huggingFaceTokenizer(json: unknown, options: HuggingFaceTokenize
   return {
     kind: 'huggingface',
     vocabularySize,
+    shift: -1,
     special,
     maxInputLength,
     lossless,

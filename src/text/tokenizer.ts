@@ -17,6 +17,8 @@ export interface Tokenizer {
   /** Number of ids; all ids are below it. */
   readonly vocabularySize: number
   readonly special: SpecialIds
+  /** The id that changes the character behind it (a capital shift), or -1. It is never put before a locked token. */
+  readonly shift: number
   /** Longest text that `encode` takes, in UTF-16 units; a longer one is ERR_INPUT. */
   readonly maxInputLength: number
   /** True if `decode(encode(text))` equals `text.toWellFormed()` for every text. */

@@ -4,6 +4,7 @@ import { readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { MergeError } from '../errors.js'
+import { checkValue } from '../parseConfig.js'
 import { byteTokenizer } from './byteTokenizer.js'
 import { characterTokenizer } from './characterTokenizer.js'
 import { type HuggingFaceTokenizerOptions, huggingFaceTokenizer } from './huggingFaceTokenizer.js'
@@ -39,10 +40,8 @@ export async function loadTokenizer(path: string, options: HuggingFaceTokenizerO
 export function tokenizerFromJson(json: unknown, options: HuggingFaceTokenizerOptions = {}): Tokenizer {
   const type = z.looseObject({ type: z.string() }).safeParse(json)
   if (!type.success || !type.data.type.startsWith('merge-lm/')) return huggingFaceTokenizer(json, options)
-  const parsed = builtInFile.safeParse(json)
-  if (!parsed.success) {
-    throw new MergeError('ERR_INPUT', `tokenizer.json: ${z.prettifyError(parsed.error)}`)
-  }
+  const parsed = checkValue(builtInFile, json, '')
+  if (!parsed.success) throw new MergeError('ERR_INPUT', `tokenizer.json: ${parsed.problems.join('; ')}`)
   return parsed.data.type === 'merge-lm/byte' ? byteTokenizer(parsed.data) : characterTokenizer(parsed.data)
 }
 

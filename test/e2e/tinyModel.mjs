@@ -72,6 +72,7 @@ export const tinyRound = {
   seed: 3,
   round: 0,
   maxLength: 32,
+  shift: -1,
 }
 
 /** Packs rows of token ids. */

@@ -154,5 +154,6 @@ TEST(medium_precision_stays_close_to_the_highest) {
   Record medium = tiny::config();
   medium.set("matmulPrecision", std::string("medium"));
   Session fast(medium), exact(tiny::config());
-  CHECK_NEAR(fast.evaluate(tiny::step(), batch).number("total"), exact.evaluate(tiny::step(), batch).number("total"), .05);
+  CHECK_NEAR(fast.evaluate(tiny::step(), batch).number("total"), exact.evaluate(tiny::step(), batch).number("total"),
+             .05);
 }

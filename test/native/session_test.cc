@@ -37,6 +37,7 @@ Record round_options(const std::string& mode, double max_length = 32) {
                                                                  {"topP", 1},
                                                                  {"seed", 1},
                                                                  {"round", 0},
+                                                                 {"shift", -1},
                                                                  {"maxLength", max_length}}) {
     record.set(name, value);
   }
@@ -199,4 +200,63 @@ TEST(a_loss_that_is_not_finite_stops_before_the_weights) {
   step.set("weightRecon", INFINITY);
   CHECK(code_of([&] { session.train_step(step, batch); }) == "ERR_NONFINITE");
   CHECK(session.evaluate(tiny::step(), batch).number("total") == before);
+}
+
+TEST(a_gap_that_must_take_gets_at_least_one_and_asks_only_once) {
+  Session session(tiny::config());
+  Rows rows;
+  rows.append(std::vector<int32_t>{8, 7, 9});
+  RoundInput input = round_input(rows);
+  input.open_G = {0, 2, 0, 0};
+  input.locked_N = {1, 1, 1};
+  const RoundOutput out = session.refine_round(round_options("gen"), input);
+  CHECK(out.rows.length(0) > 3);
+  CHECK(out.source.front() == 0);
+  CHECK(out.source[1] == -1);
+  CHECK(out.source.back() == 2);
+}
+
+TEST(a_shift_never_falls_on_a_locked_token) {
+  // Token 6 plays the shift. Train it to stand before every 7, then lock the 7.
+  Session session(tiny::config());
+  TrainBatch batch;
+  for (int r = 0; r < 16; ++r) {
+    batch.drafts.append(std::vector<int32_t>{8, 7, 9});
+    batch.targets.append(std::vector<int32_t>{8, 6, 7, 9});
+  }
+  for (int64_t n = 0; n < 60; ++n) {
+    Record step = tiny::step(n);
+    for (const char* off : {"labelSmoothing", "subsequence", "ownFill", "ownDeletion"}) step.set(off, 0.0);
+    session.train_step(step, batch);
+  }
+  Rows rows;
+  rows.append(std::vector<int32_t>{8, 7, 9});
+  RoundInput input = round_input(rows);
+  Record options = round_options("gen");
+  CHECK(session.refine_round(options, input).rows.tokens == std::vector<int32_t>({8, 6, 7, 9}));
+  input.locked_N = {0, 1, 0};
+  options.set("shift", 6.0);
+  const RoundOutput out = session.refine_round(options, input);
+  for (size_t t = 0; t + 1 < out.rows.tokens.size(); ++t) CHECK(out.rows.tokens[t] != 6 || out.rows.tokens[t + 1] != 7);
+}
+
+TEST(a_shift_goes_with_its_letter_when_a_locked_token_stands_behind) {
+  Session session(tiny::config());
+  // A letter that the untrained deleter likes less than the shift before it, so that a threshold deletes it alone.
+  for (int32_t letter = 8; letter < 20; ++letter) {
+    Rows rows;
+    rows.append(std::vector<int32_t>{6, letter, 7});
+    const auto keep = session.inspect(rows, {"keep"}).at("keep").values;  // sentinels included
+    if (keep[1] <= keep[2] + 1e-3f) continue;
+    RoundInput input = round_input(rows);
+    std::fill(input.open_G.begin(), input.open_G.end(), 0);
+    input.locked_N = {0, 0, 1};
+    Record options = round_options("edit");
+    options.set("keepThreshold", 1 / (1 + std::exp(-(keep[1] + keep[2]) / 2.0)));
+    CHECK(session.refine_round(options, input).rows.tokens == std::vector<int32_t>({6, 7}));
+    options.set("shift", 6.0);
+    CHECK(session.refine_round(options, input).rows.tokens == std::vector<int32_t>({7}));
+    return;
+  }
+  CHECK(false);
 }

@@ -63,6 +63,7 @@ export function greedyRound(maxLength: number) {
     topP: 1,
     seed: 1,
     round: 0,
+    shift: -1,
   }
   return { ...base, maxLength }
 }

@@ -145,15 +145,15 @@ describe('records', () => {
     const records = [
       modelRecord(modelConfig.parse({}), { vocabulary: 300, pad: 0, bos: 1, eos: 2, mask: 3, sep: 4 }, 7),
       stepRecord(recipe.parse({}), { step: 0, rounds: 1, learningRate: 1, gateNoise: 0 }),
-      roundRecord(refineConfig.parse({}), 0, 256),
+      roundRecord(refineConfig.parse({}), { round: 0, maxLength: 256, shift: -1 }),
     ]
     const unread = records.flatMap((record) => Object.keys(record)).filter((name) => !sources.includes(`"${name}"`))
     expect(unread).toEqual([])
   })
 
   it('refineRound: the engine gets exactly these fields', () => {
-    expect(Object.keys(roundRecord(refineConfig.parse({}), 0, 256)).sort()).toEqual(
-      'mode editThreshold keepThreshold temperature topK topP seed round maxLength'.split(' ').sort(),
+    expect(Object.keys(roundRecord(refineConfig.parse({}), { round: 0, maxLength: 256, shift: -1 })).sort()).toEqual(
+      'mode editThreshold keepThreshold temperature topK topP seed round maxLength shift'.split(' ').sort(),
     )
   })
 })

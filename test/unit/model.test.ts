@@ -17,9 +17,9 @@ const dot = tokenizer.encode('.')[0] ?? -1
 
 // Puts a capital at the beginning and a full stop at the end, where it may.
 const cleanUp = ({ tokens, open }: FakeRow): FakePiece[] => [
-  ...(open[0] === 1 && tokens.length > 0 && tokens[0] !== shift ? [{ insert: shift, confidence: 0.75 }] : []),
+  ...(open[0] !== 0 && tokens.length > 0 && tokens[0] !== shift ? [{ insert: shift, confidence: 0.75 }] : []),
   ...tokens.map((_, index) => ({ keep: index })),
-  ...(open[tokens.length] === 1 && tokens.at(-1) !== dot ? [{ insert: dot }] : []),
+  ...(open[tokens.length] !== 0 && tokens.at(-1) !== dot ? [{ insert: dot }] : []),
 ]
 
 async function modelWith(behaviour: FakeBehaviour = { round: cleanUp }) {
@@ -92,7 +92,7 @@ describe('generate and infill', () => {
   it('a text grows in its holes only', async () => {
     const fill = ({ tokens, open }: FakeRow): FakePiece[] =>
       open.flatMap((isOpen, gap): FakePiece[] => [
-        ...(isOpen === 1 && !tokens.includes(small) ? [{ insert: small, confidence: 0.95 }] : []),
+        ...(isOpen !== 0 && !tokens.includes(small) ? [{ insert: small, confidence: 0.95 }] : []),
         ...(gap < tokens.length ? [{ keep: gap }] : []),
       ])
     const { model } = await modelWith({ round: fill })

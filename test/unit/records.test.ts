@@ -36,7 +36,7 @@ describe('records', () => {
   })
 
   it('of a refinement round', () => {
-    const sent = Object.keys(roundRecord(refineConfig.parse({}), 0, 10))
+    const sent = Object.keys(roundRecord(refineConfig.parse({}), { round: 0, maxLength: 10, shift: -1 }))
     const wanted = sorted(fieldsRead(read('native/merge/round.cc'), 'record'), fieldsRead(engine, 'options'))
     expect(wanted.length).toBeGreaterThan(7)
     expect(wanted).toEqual(sorted(sent))

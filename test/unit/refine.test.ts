@@ -95,7 +95,7 @@ describe('refineRows', () => {
     expect(seen).toEqual([
       [
         [1, 1],
-        [0, 1, 0],
+        [0, 2, 0],
       ],
       [
         [1, 0, 1],

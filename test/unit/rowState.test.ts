@@ -39,7 +39,7 @@ describe('row state', () => {
   it('grows only where it may', () => {
     const state = growingState(Int32Array.of(5, 6), [1])
     expect([...state.locked]).toEqual([1, 1])
-    expect([...state.open]).toEqual([0, 1, 0])
+    expect([...state.open]).toEqual([0, 2, 0])
     const next = nextState(state, change([0, -1, -1, 1]))
     expect([...next.locked]).toEqual([1, 0, 0, 1])
     expect([...next.open]).toEqual([0, 1, 1, 1, 0])
