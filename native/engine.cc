@@ -167,6 +167,7 @@ RoundOutput Session::refine_round(const Record& options, const RoundInput& input
       throw Error("ERR_CONFIG", "mode: expected auto, edit or gen, received " + mode);
     }
     check_range(options, "shift", -1, static_cast<double>(state_->model.options().encoder.vocabulary - 1));
+    check_range(options, "fillThreshold", 0, 1);
     check_range(options, "temperature", 0, 100);
     check_range(options, "topP", 0, 1);
     check_range(options, "maxLength", 0, static_cast<double>(state_->model.options().max_length));

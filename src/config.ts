@@ -256,6 +256,9 @@ const refineFields = z.strictObject({
   maxRounds: whole(1, 1000).default(6).describe('most rounds, L (section 7)'),
   editThreshold: number(0, 1).default(0.5).describe('tau_edit: the gate opens above it'),
   keepThreshold: number(0, 1).default(0.5).describe('a token is kept where its keep probability is above it (H15)'),
+  fillThreshold: number(0, 1)
+    .default(0)
+    .describe('a mask filled with less probability waits for a later round (H19); 0: all are filled at once'),
   temperature: number(0, 100).default(0).describe('of the filler; 0: the most probable token'),
   topK: whole(0, 1e6).default(0).describe('sample among the k most probable tokens; 0: all'),
   topP: above(0, 1).default(1).describe('sample among the most probable tokens that hold this mass'),
@@ -307,6 +310,8 @@ export interface RoundChoice {
 
 /** The record of one refinement round; its names are the engine's. */
 export function roundRecord(config: RefineConfig, choice: RoundChoice): NativeRecord {
-  const { mode, editThreshold, keepThreshold, temperature, topK, topP } = config
-  return { mode, editThreshold, keepThreshold, temperature, topK, topP, seed: config.seed, ...choice }
+  const { mode, editThreshold, keepThreshold, temperature, topK, topP, seed } = config
+  // The last round leaves no mask behind.
+  const fillThreshold = choice.round + 1 < config.maxRounds ? config.fillThreshold : 0
+  return { mode, editThreshold, keepThreshold, fillThreshold, temperature, topK, topP, seed, ...choice }
 }

@@ -18,7 +18,7 @@ export interface NativeRows {
 export interface NativeRound extends NativeRows {
   /** Index of each token within its input row, -1 where it was inserted. */
   readonly source: Int32Array
-  /** Probability of each token that was filled in this round, 1 where it was kept. */
+  /** Probability of each token that was filled in this round, 1 where it was kept, 0 of a mask that waits. */
   readonly confidence: Float32Array
   /** Keep probability of each input token. */
   readonly keep: Float32Array

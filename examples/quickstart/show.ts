@@ -34,13 +34,16 @@ export async function demonstrate(
   }
   for (const [index, { target }] of next(5).entries()) {
     const holed = withHole(target, randomFrom(seed, 0, index, 'hole'))
-    add('infill', await tracedInfill(model, holed, { signal }), target)
+    add('infill', await tracedInfill(model, holed, { ...writing, signal }), target)
   }
   for (const { target } of next(2)) {
-    add('continue', await tracedGenerate(model, `${target.split(' ').slice(0, 4).join(' ')} `, { signal }))
+    add('continue', await tracedGenerate(model, `${target.split(' ').slice(0, 4).join(' ')} `, { ...writing, signal }))
   }
   return shown
 }
+
+// Where much is to be written, the surest letters come first and the others wait for them.
+const writing = { fillThreshold: 0.5, maxRounds: 24 }
 
 // One word, drawn by lot, becomes a hole.
 function withHole(sentence: string, random: Random): string {

@@ -17,6 +17,7 @@ struct RoundOptions {
       : mode(record.word("mode")),
         edit_threshold(record.number("editThreshold")),
         keep_threshold(record.number("keepThreshold")),
+        fill_threshold(record.number("fillThreshold")),
         temperature(record.number("temperature")),
         top_p(record.number("topP")),
         top_k(record.integer("topK")),
@@ -26,7 +27,7 @@ struct RoundOptions {
         round(static_cast<uint64_t>(record.integer("round"))) {}
 
   std::string mode;
-  double edit_threshold, keep_threshold, temperature, top_p;
+  double edit_threshold, keep_threshold, fill_threshold, temperature, top_p;
   int64_t top_k, max_length;
   int64_t shift;  // the token that changes the one behind it (a capital shift), -1: there is none
   uint64_t seed, round;
@@ -153,6 +154,31 @@ std::vector<Choice> choose(const Model& model, Tensor logits_MV, const std::vect
   return choices;
 }
 
+// 1 for each row that still has masks of an earlier round: it fills them before it deletes or takes more.
+std::vector<uint8_t> rows_with_masks(const Rows& x, int32_t mask) {
+  std::vector<uint8_t> waiting;
+  for (int64_t r = 0; r < x.count(); ++r) {
+    const auto row = x.row(r);
+    waiting.push_back(std::find(row.begin(), row.end(), mask) != row.end() ? 1 : 0);
+  }
+  return waiting;
+}
+
+// Decision: H19. Which masks are filled now: those at least as sure as the threshold, and the surest of each row.
+std::vector<uint8_t> sure_enough(const Masked& masked, const std::vector<Choice>& choices, double threshold) {
+  std::vector<uint8_t> sure(choices.size(), 0);
+  for (size_t first = 0, row = 0; first < choices.size(); ++row) {
+    size_t last = first, best = first;
+    for (; last < choices.size() && masked.masks[last] < masked.rows.offsets[row + 1]; ++last) {
+      sure[last] = choices[last].probability >= threshold;
+      if (choices[last].probability > choices[best].probability) best = last;
+    }
+    if (last > first) sure[best] = 1;
+    first = last;
+  }
+  return sure;
+}
+
 }  // namespace
 
 RoundOutput refine_rows(const Model& model, const Record& record, const RoundInput& input) {
@@ -166,9 +192,10 @@ RoundOutput refine_rows(const Model& model, const Record& record, const RoundInp
   const Model::Reading reading = model.read(x);
   output.encoder_passes = 1;
   output.gate_B = host_floats(reading.gate_B.sigmoid());
-  for (const float gate : output.gate_B) {
-    const bool edits = options.mode == "edit" || (options.mode == "auto" && gate > options.edit_threshold);
-    output.edited_B.push_back(edits ? 1 : 0);
+  const auto waiting_B = rows_with_masks(x, mask);
+  for (int64_t r = 0; r < x.count(); ++r) {
+    const bool opens = options.mode == "auto" && output.gate_B[r] > options.edit_threshold;
+    output.edited_B.push_back(!waiting_B[r] && (options.mode == "edit" || opens) ? 1 : 0);
   }
 
   // 2) delete, Decision: H15, keep where p_keep is above the threshold; masks and locked tokens stay
@@ -193,13 +220,13 @@ RoundOutput refine_rows(const Model& model, const Record& record, const RoundInp
       (gaps.count_GC.narrow(1, 1, model.options().max_insert).argmax(1) + 1).to(at::kCPU).contiguous();
   const auto open = open_gaps(x, skeleton, input.open_G);
   std::vector<int32_t> counts_G(open.size());
-  for (size_t g = 0; g < open.size(); ++g) {
-    if (open[g] == 0) continue;
-    const Tensor& counts = open[g] == 2 ? at_least_one_G : likeliest_G;
-    counts_G[g] = static_cast<int32_t>(counts.const_data_ptr<int64_t>()[g]);
-  }
   for (int64_t r = 0; r < x.count(); ++r) {
     const int64_t first = skeleton.rows.offsets[r] + r, length = skeleton.rows.length(r);
+    for (int64_t g = first; g <= first + length; ++g) {
+      if (open[g] == 0 || waiting_B[r]) continue;
+      const Tensor& counts = open[g] == 2 ? at_least_one_G : likeliest_G;
+      counts_G[g] = static_cast<int32_t>(counts.const_data_ptr<int64_t>()[g]);
+    }
     const bool cut = cut_counts(counts_G.data() + first, none_G.data() + first, length + 1,
                                 std::max<int64_t>(0, options.max_length - length));
     output.truncated_B.push_back(cut ? 1 : 0);
@@ -212,9 +239,10 @@ RoundOutput refine_rows(const Model& model, const Record& record, const RoundInp
   if (!masked.masks.empty()) {
     const auto choices = choose(model, model.fill(x, skeleton, masked), masks_before_locked(input, masked), options);
     output.encoder_passes = 2;
+    const auto sure = sure_enough(masked, choices, options.fill_threshold);
     for (size_t m = 0; m < choices.size(); ++m) {
-      masked.rows.tokens[masked.masks[m]] = static_cast<int32_t>(choices[m].token);
-      output.confidence[masked.masks[m]] = choices[m].probability;
+      if (sure[m]) masked.rows.tokens[masked.masks[m]] = static_cast<int32_t>(choices[m].token);
+      output.confidence[masked.masks[m]] = sure[m] ? choices[m].probability : 0;
     }
   }
   output.rows = std::move(masked.rows);

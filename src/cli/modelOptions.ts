@@ -19,6 +19,7 @@ export interface RefineFlags {
   readonly maxRounds?: number
   readonly editThreshold?: number
   readonly keepThreshold?: number
+  readonly fillThreshold?: number
   readonly temperature?: number
   readonly topK?: number
   readonly topP?: number
@@ -40,6 +41,7 @@ export function takesRefinement(command: Command): Command {
     .option('--max-rounds <n>', 'most rounds (default: 6)', numberOf)
     .option('--edit-threshold <share>', 'the gate opens above it (default: 0.5)', numberOf)
     .option('--keep-threshold <share>', 'a token stays above it (default: 0.5)', numberOf)
+    .option('--fill-threshold <share>', 'a mask less sure waits for a later round (default: 0, none waits)', numberOf)
     .option('--temperature <t>', '0: always the most probable token (default: 0)', numberOf)
     .option('--top-k <n>', 'sample among the k most probable tokens (default: all)', numberOf)
     .option('--top-p <share>', 'sample among the most probable tokens of this mass (default: 1)', numberOf)
@@ -60,8 +62,8 @@ export async function openModel(flags: ModelFlags): Promise<MergeModel> {
 
 /** The options of the loop among the flags. */
 export function refineOptions(flags: RefineFlags): Partial<RefineOptions> {
-  const { maxRounds, editThreshold, keepThreshold, temperature, topK, topP, seed } = flags
-  return defined({ maxRounds, editThreshold, keepThreshold, temperature, topK, topP, seed })
+  const { maxRounds, editThreshold, keepThreshold, fillThreshold, temperature, topK, topP, seed } = flags
+  return defined({ maxRounds, editThreshold, keepThreshold, fillThreshold, temperature, topK, topP, seed })
 }
 
 /** Parses the number of a flag; its range is checked with the other options. */

@@ -14,6 +14,8 @@ export interface TraceSpan {
 
 export type TraceLine = readonly TraceSpan[]
 
+type TraceTokenizer = Pick<Tokenizer, 'pieces' | 'special'>
+
 /** A draft and the rounds it went through. */
 export interface Trace {
   readonly draft: Int32Array
@@ -26,7 +28,7 @@ export interface Trace {
  * The lines of a trace: the draft, and for each round its gate, what it deleted, where it put masks, and what it filled in.
  * A round that changed nothing takes one line.
  */
-export function traceLines(trace: Trace, tokenizer: Pick<Tokenizer, 'pieces'>): TraceLine[] {
+export function traceLines(trace: Trace, tokenizer: TraceTokenizer): TraceLine[] {
   let before = trace.draft
   const lines: TraceLine[] = [line('', 'draft', draftSpans(tokenizer.pieces(before), trace.holes ?? []))]
   for (const round of trace.rounds) {
@@ -55,15 +57,21 @@ function draftSpans(pieces: readonly string[], holes: readonly number[]): TraceS
   return [...spans, ...plainSpans(pieces.slice(start))]
 }
 
-function roundLines(round: Round, before: Int32Array, tokenizer: Pick<Tokenizer, 'pieces'>): TraceLine[] {
-  const { source } = round
+function roundLines(round: Round, before: Int32Array, tokenizer: TraceTokenizer): TraceLine[] {
+  const { source, tokens } = round
+  const { mask } = tokenizer.special
+  const piecesBefore = tokenizer.pieces(before)
+  const pieces = tokenizer.pieces(tokens)
+  // A kept letter looks different where a shift was put before it, or where it was a mask that waited.
+  const isFilled = (index: number): boolean => piecesBefore[source[index] ?? -1] !== pieces[index]
+  const kindOf = (index: number): SpanKind =>
+    tokens[index] === mask ? 'mask' : source[index] === -1 || isFilled(index) ? 'filled' : 'kept'
   const deletes = round.deleted.length > 0
   const inserts = source.includes(-1)
-  const piecesBefore = tokenizer.pieces(before)
-  const pieces = tokenizer.pieces(round.tokens)
-  const kind = round.edited ? 'edits' : 'only inserts'
+  const fills = pieces.some((_, index) => kindOf(index) === 'filled')
+  const kind = round.edited ? 'edits' : inserts ? 'only inserts' : 'only fills'
   const stop = round.stopReason === undefined ? '' : `; stops: ${round.stopReason}`
-  const gate = `${round.gate.toFixed(2)}  ${deletes || inserts ? kind : 'no change'}${stop}`
+  const gate = `${round.gate.toFixed(2)}  ${deletes || inserts || fills ? kind : 'no change'}${stop}`
 
   const lines: TraceLine[] = [line(String(round.round), 'gate', [{ kind: 'note', text: gate }])]
   if (deletes) {
@@ -71,25 +79,22 @@ function roundLines(round: Round, before: Int32Array, tokenizer: Pick<Tokenizer,
     const spans = spansOf(piecesBefore, (index) => (gone.has(index) ? 'deleted' : 'kept'))
     lines.push(line('', 'delete', spans))
   }
-  if (inserts) {
-    // A kept letter looks different where a shift was put before it.
-    const isFilled = (index: number): boolean => piecesBefore[source[index] ?? -1] !== pieces[index]
-    const spans = spansOf(pieces, (index) => (source[index] === -1 || isFilled(index) ? 'filled' : 'kept'))
-    lines.push(line('', 'insert', maskedSpans(round, tokenizer)), line('', 'fill', spans))
-  } else if (deletes) {
-    lines.push(line('', 'left', plainSpans(pieces)))
-  }
+  if (inserts) lines.push(line('', 'insert', maskedSpans(round, before, tokenizer)))
+  if (inserts || (fills && !deletes)) lines.push(line('', 'fill', spansOf(pieces, kindOf)))
+  else if (deletes) lines.push(line('', 'left', plainSpans(pieces)))
   return lines
 }
 
-// The skeleton with a sign for each mask.
-function maskedSpans(round: Round, tokenizer: Pick<Tokenizer, 'pieces'>): TraceSpan[] {
-  const kept = tokenizer.pieces(round.tokens.filter((_, index) => (round.source[index] ?? -1) >= 0))
+// The skeleton with a sign for each mask, those that waited included.
+function maskedSpans(round: Round, before: Int32Array, tokenizer: TraceTokenizer): TraceSpan[] {
+  const { mask } = tokenizer.special
+  const skeleton = round.source.map((index) => (index < 0 ? mask : (before[index] ?? mask)))
+  const pieces = tokenizer.pieces(skeleton.filter((token) => token !== mask))
   let next = 0
   const spans: TraceSpan[] = []
-  for (const index of round.source) {
-    if (index < 0) spans.push({ kind: 'mask', text: maskSign })
-    else spans.push({ kind: 'kept', text: visible(kept[next++] ?? '') })
+  for (const token of skeleton) {
+    if (token === mask) spans.push({ kind: 'mask', text: maskSign })
+    else spans.push({ kind: 'kept', text: visible(pieces[next++] ?? '') })
   }
   return merged(spans)
 }
@@ -97,11 +102,15 @@ function maskedSpans(round: Round, tokenizer: Pick<Tokenizer, 'pieces'>): TraceS
 const plainSpans = (pieces: readonly string[]): TraceSpan[] => spansOf(pieces, () => 'kept')
 
 // Several tokens may make one character, which the last of them shows; it is marked if any of them is.
-function spansOf(pieces: readonly string[], kindOf: (index: number) => 'kept' | 'deleted' | 'filled'): TraceSpan[] {
+function spansOf(pieces: readonly string[], kindOf: (index: number) => SpanKind): TraceSpan[] {
   const spans: TraceSpan[] = []
   let waiting: SpanKind = 'kept'
   pieces.forEach((piece, index) => {
     const own = kindOf(index)
+    if (own === 'mask') {
+      spans.push({ kind: own, text: maskSign })
+      return
+    }
     const kind = own === 'kept' ? waiting : own
     waiting = piece === '' ? kind : 'kept'
     if (piece !== '') spans.push({ kind, text: visible(piece) })

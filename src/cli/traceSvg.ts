@@ -29,6 +29,7 @@ export function traceSvg(lines: readonly TraceLine[]): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" ` +
       `font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, monospace" font-size="${fontSize}">`,
+    '  <title>How a text was refined, round by round</title>',
     `  <rect width="${width}" height="${height}" rx="8" fill="#0d1117"/>`,
     ...rows,
     '</svg>',

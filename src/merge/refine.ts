@@ -30,7 +30,7 @@ export interface Round {
   readonly inserted: readonly TokenSpan[]
   /** Index of each token in the row before, -1 where it was inserted. */
   readonly source: Int32Array
-  /** Probability of each token when it was filled in, in this round or an earlier one; 1 for a token of the draft. */
+  /** Probability of each token when it was filled in; 1 for a token of the draft, 0 for a mask that waits. */
   readonly confidence: Float32Array
   /** One number for the tokens filled in this round (0..1); 0 where none was. */
   readonly roundConfidence: number
@@ -47,7 +47,7 @@ export interface Round {
 /** What a loop of refinement needs of a model. */
 export interface RefineContext {
   readonly session: Pick<NativeSession, 'refineRound'>
-  readonly tokenizer: Pick<Tokenizer, 'pieces' | 'shift'>
+  readonly tokenizer: Pick<Tokenizer, 'pieces' | 'shift' | 'special'>
   /** Most tokens of a row. */
   readonly maxLength: number
 }
@@ -109,7 +109,7 @@ interface RoundPlace {
   readonly keep: Float32Array
   readonly round: number
   readonly settings: RefineConfig
-  readonly tokenizer: Pick<Tokenizer, 'pieces'>
+  readonly tokenizer: Pick<Tokenizer, 'pieces' | 'special'>
 }
 
 // The report of one row's round, and the state it leaves.
@@ -120,8 +120,14 @@ function roundOf(before: ActiveRow, output: NativeRound, place: RoundPlace) {
   const tokens = output.tokens.slice(start, end)
   const state = nextState(before.state, { tokens, source, confidence: output.confidence.slice(start, end) })
   const pieces = place.tokenizer.pieces(tokens)
-  const filled = state.confidence.filter((_, token) => source[token] === -1)
-  const reason = stopReason({ rounds: round, current: tokens, earlier: before.earlier, filled }, settings)
+  const mask = place.tokenizer.special.mask
+  const isWaiting = tokens.includes(mask)
+  const filled = state.confidence.filter(
+    (_, token) => tokens[token] !== mask && tokens[token] !== before.state.tokens[source[token] ?? -1],
+  )
+  const reason = isWaiting
+    ? undefined
+    : stopReason({ rounds: round, current: tokens, earlier: before.earlier, filled }, settings)
   const trace = { before: before.pieces, after: pieces, source, confidence: state.confidence, keep }
   const report: Round = {
     row: before.row,

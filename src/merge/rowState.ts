@@ -60,7 +60,8 @@ export function nextState(state: RowState, change: RowChange): RowState {
     open[index] = left === undefined || right === undefined || anyOpen(state.open, left + 1, right) ? 1 : 0
     if (right !== undefined && index < count) {
       locked[index] = state.locked[right] ?? 0
-      confidence[index] = state.confidence[right] ?? 1
+      // A kept place whose token changed was a mask that has been filled.
+      if (change.tokens[index] === state.tokens[right]) confidence[index] = state.confidence[right] ?? 1
     }
   }
   return { tokens: change.tokens, locked, open, confidence }

@@ -66,6 +66,7 @@ export const tinyRound = {
   mode: 'edit',
   editThreshold: 0.5,
   keepThreshold: 0.5,
+  fillThreshold: 0,
   temperature: 0,
   topK: 0,
   topP: 1,

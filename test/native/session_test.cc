@@ -37,7 +37,7 @@ Record round_options(const std::string& mode, double max_length = 32) {
                                                                  {"topP", 1},
                                                                  {"seed", 1},
                                                                  {"round", 0},
-                                                                 {"shift", -1},
+                                                                 {"shift", -1}, {"fillThreshold", 0},
                                                                  {"maxLength", max_length}}) {
     record.set(name, value);
   }
@@ -200,6 +200,30 @@ TEST(a_loss_that_is_not_finite_stops_before_the_weights) {
   step.set("weightRecon", INFINITY);
   CHECK(code_of([&] { session.train_step(step, batch); }) == "ERR_NONFINITE");
   CHECK(session.evaluate(tiny::step(), batch).number("total") == before);
+}
+
+TEST(a_mask_that_is_not_sure_waits_and_its_row_only_fills) {
+  Session session(tiny::config());
+  Rows rows;
+  rows.append(std::vector<int32_t>{8, 3, 3, 3, 9});
+  rows.append(std::vector<int32_t>{8, 9});
+  Record options = round_options("edit");
+  options.set("fillThreshold", 1.0);  // an untrained model is never sure: one mask a round
+  for (int waiting = 2; waiting >= 0; --waiting) {
+    RoundInput input = round_input(rows);
+    const RoundOutput out = session.refine_round(options, input);
+    const auto row = out.rows.row(0);
+    CHECK(row.size() == 5);
+    CHECK(row[0] == 8);
+    CHECK(row[4] == 9);
+    CHECK(std::count(row.begin(), row.end(), 3) == waiting);
+    CHECK(std::count(out.confidence.begin(), out.confidence.begin() + 5, 0.f) == waiting);
+    CHECK(out.edited_B[0] == 0);
+    CHECK(out.edited_B[1] == 1);
+    rows = Rows();
+    rows.append(row);
+    rows.append(std::vector<int32_t>{8, 9});
+  }
 }
 
 TEST(a_gap_that_must_take_gets_at_least_one_and_asks_only_once) {

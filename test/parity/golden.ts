@@ -58,6 +58,7 @@ export function greedyRound(maxLength: number) {
     mode: 'edit',
     editThreshold: 0.5,
     keepThreshold: 0.5,
+    fillThreshold: 0,
     temperature: 0,
     topK: 0,
     topP: 1,

@@ -153,7 +153,9 @@ describe('records', () => {
 
   it('refineRound: the engine gets exactly these fields', () => {
     expect(Object.keys(roundRecord(refineConfig.parse({}), { round: 0, maxLength: 256, shift: -1 })).sort()).toEqual(
-      'mode editThreshold keepThreshold temperature topK topP seed round maxLength shift'.split(' ').sort(),
+      'mode editThreshold keepThreshold fillThreshold temperature topK topP seed round maxLength shift'
+        .split(' ')
+        .sort(),
     )
   })
 })

@@ -10,8 +10,8 @@ export interface FakeRow {
   readonly open: number[]
 }
 
-/** What a fake round makes of a row: kept tokens by their index, inserted ones by their id. */
-export type FakePiece = { keep: number } | { insert: number; confidence?: number }
+/** What a fake round makes of a row: kept tokens by their index (a mask may be filled by an id), inserted ones by their id. */
+export type FakePiece = { keep: number; fill?: number; confidence?: number } | { insert: number; confidence?: number }
 
 export interface FakeBehaviour {
   round?: (row: FakeRow, options: NativeRecord) => FakePiece[]
@@ -79,9 +79,9 @@ export function fakeSession(behaviour: FakeBehaviour = {}): FakeSession {
       const kept = new Set(pieces.flatMap((piece) => ('keep' in piece ? [piece.keep] : [])))
       keep.push(...tokens.map((_, index) => (kept.has(index) ? 0.875 : 0.25)))
       outputs.push({
-        tokens: pieces.map((piece) => ('keep' in piece ? (tokens[piece.keep] ?? -1) : piece.insert)),
+        tokens: pieces.map((piece) => ('keep' in piece ? (piece.fill ?? tokens[piece.keep] ?? -1) : piece.insert)),
         source: pieces.map((piece) => ('keep' in piece ? piece.keep : -1)),
-        confidence: pieces.map((piece) => ('keep' in piece ? 1 : (piece.confidence ?? 0.5))),
+        confidence: pieces.map((piece) => piece.confidence ?? ('keep' in piece ? 1 : 0.5)),
       })
     })
     const packed = packRows(outputs.map((output) => Int32Array.from(output.tokens)))

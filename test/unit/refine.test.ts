@@ -131,6 +131,36 @@ describe('refineRows', () => {
     expect(session.calls).toHaveLength(2)
   })
 
+  it('goes on while a mask waits, whatever the stop rule would say, and leaves none at the end', async () => {
+    const { mask } = tokenizer.special
+    const thresholds: unknown[] = []
+    // Two masks in the first round; then, below the threshold, one of them a round.
+    const behaviour: FakeBehaviour = {
+      round: ({ tokens }, { fillThreshold }) => {
+        thresholds.push(fillThreshold)
+        if (!tokens.includes(mask))
+          return [{ keep: 0 }, { insert: mask, confidence: 0 }, { insert: mask, confidence: 0 }]
+        const first = tokens.indexOf(mask)
+        return tokens.map((token, index) =>
+          index === first || (token === mask && fillThreshold === 0)
+            ? { keep: index, fill: id('x'), confidence: 0.95 }
+            : { keep: index, ...(token === mask ? { confidence: 0 } : {}) },
+        )
+      },
+    }
+    const long = await rounds(behaviour, ['a'], { fillThreshold: 0.5 })
+    expect(long.rounds.map(({ text, stopReason }) => [text, stopReason])).toEqual([
+      ['a', undefined],
+      ['ax', undefined],
+      ['axx', 'confident'],
+    ])
+    expect([...(long.rounds[2]?.confidence ?? [])].map((value) => Math.round(100 * value))).toEqual([100, 95, 95])
+    expect(long.rounds[2]?.roundConfidence).toBeCloseTo(0.95)
+    const short = await rounds(behaviour, ['a'], { fillThreshold: 0.5, maxRounds: 2 })
+    expect(short.rounds.at(-1)?.text).toBe('axx')
+    expect(thresholds).toEqual([0.5, 0.5, 0.5, 0.5, 0])
+  })
+
   it('no draft, no call', async () => {
     expect(await rounds(growToFive, [])).toEqual({ rounds: [], calls: [] })
   })

@@ -52,8 +52,8 @@ describe('row state', () => {
   })
 
   it('keeps the confidence of earlier rounds', () => {
-    const first = nextState(draftState(Int32Array.of(5, 6)), change([0, -1, 1]))
-    const second = nextState(first, change([0, 1, 2]))
+    const first = nextState(draftState(Int32Array.of(5, 6)), change([0, -1, 1], [5, 99, 6]))
+    const second = nextState(first, change([0, 1, 2], [5, 99, 6]))
     expect([...second.confidence]).toEqual([1, 0.5, 1])
   })
 
