@@ -50,5 +50,5 @@ const limits = (model: MergeModel) => ({ tokenizer: model.tokenizer, maxLength: 
 // A draft that only grows has holes: its open gaps.
 function holesOf({ state }: Draft): number[] {
   if (state.locked.includes(0) || !state.open.includes(0)) return []
-  return [...state.open.keys()].filter((gap) => state.open[gap] === 1)
+  return [...state.open.keys()].filter((gap) => state.open[gap] !== 0)
 }

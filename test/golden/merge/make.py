@@ -213,10 +213,12 @@ def refined(twin, rows):
         out["gate"].append(twin.gate(hidden, keep).sigmoid().item())
         keep = keep[1:-1].sigmoid()
         out["keep"] += keep.tolist()
-        kept = [i for i, token in enumerate(row) if token == MASK or keep[i] > 0.5]
+        # A row in which masks wait fills them first: it deletes nothing and takes no more.
+        waits = MASK in row
+        kept = [i for i in range(len(row)) if waits or keep[i] > 0.5]
         margin = min([margin, *(keep - 0.5).abs().tolist()])
         _, count_logits = twin.gaps(hidden, kept)
-        counts = count_logits.argmax(1).tolist()
+        counts = [0] * len(count_logits) if waits else count_logits.argmax(1).tolist()
         top = count_logits.topk(2, 1).values
         margin = min(margin, (top[:, 0] - top[:, 1]).min().item())
         tokens, source, carried = twin.masked(row, kept, counts)
