@@ -54,8 +54,36 @@ export {
 export { type HuggingFaceTokenizerOptions, huggingFaceTokenizer } from './text/huggingFaceTokenizer.js'
 export type { SpecialIds, Tokenizer, TokenizerJson, TokenizerKind } from './text/tokenizer.js'
 export { loadTokenizer, saveTokenizer, tokenizerFromJson } from './text/tokenizerFile.js'
+export {
+  type Calibration,
+  type CalibrationBin,
+  calibrationBins,
+  calibrationOf,
+  type JudgedFill,
+} from './training/calibration.js'
 export { type FoundCheckpoint, latestCheckpoint } from './training/checkpoint.js'
-export { type EditEvaluation, type EditedExample, type EvaluateOptions, evaluateEdits } from './training/evaluate.js'
+export {
+  type Agreement,
+  addAgreement,
+  type DeletionScores,
+  deletionAgreement,
+  deletionScores,
+  type EditScores,
+  editScores,
+  tokenEditAgreement,
+  type UnitEdit,
+  unitEdits,
+  wordEditAgreement,
+} from './training/editScores.js'
+export {
+  type EditEvaluation,
+  type EditedExample,
+  type EvaluateOptions,
+  evaluateEdits,
+  evaluateModel,
+  type ModelEvaluation,
+} from './training/evaluate.js'
+export type { Figure } from './training/figure.js'
 export { type RunConfig, type RunConfigInput, runConfig } from './training/runConfig.js'
 export {
   positionOf,

@@ -24,7 +24,7 @@ export function parseAssignment(flag: string, earlier: readonly Assignment[] = [
       `set: expected <key>=<value>, such as recipe.minutes=2, received ${JSON.stringify(flag)}`,
     )
   }
-  return [...earlier, [flag.slice(0, equals), parsed(flag.slice(equals + 1), `set ${flag.slice(0, equals)}`)]]
+  return [...earlier, [flag.slice(0, equals), parseYaml(flag.slice(equals + 1), `set ${flag.slice(0, equals)}`)]]
 }
 
 async function readConfigFile(path: string): Promise<unknown> {
@@ -35,7 +35,7 @@ async function readConfigFile(path: string): Promise<unknown> {
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw new MergeError('ERR_CONFIG', `config: expected a readable file, received ${path}`, { cause })
   })
-  return ending === '.json' ? parsedJson(text, path) : parsed(text, path)
+  return ending === '.json' ? parsedJson(text, path) : parseYaml(text, path)
 }
 
 function parsedJson(text: string, path: string): unknown {
@@ -48,7 +48,8 @@ function parsedJson(text: string, path: string): unknown {
   }
 }
 
-function parsed(text: string, place: string): unknown {
+/** A value written in YAML; `place` stands before what is wrong with it. */
+export function parseYaml(text: string, place: string): unknown {
   try {
     const value: unknown = parse(text, { prettyErrors: true })
     return value

@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander'
 import { z } from 'zod'
 import { addDoctor } from './doctorCommand.js'
 import { addEdit } from './edit.js'
+import { addEval } from './eval.js'
 import { errorText, exitCodeOf, exitCodes } from './exitCode.js'
 import { addGenerate } from './generate.js'
 import { addInfill } from './infill.js'
@@ -25,6 +26,7 @@ export function makeProgram(): Command {
   addGenerate(program)
   addInfill(program)
   addInspect(program)
+  addEval(program)
   addTokenizer(program)
   addDoctor(program)
   return program
@@ -50,6 +52,7 @@ A first walk:
   $ merge-lm edit -m runs/quickstart/model --trace "i thank the congress"
   $ merge-lm infill -m runs/quickstart/model "The ___ of the Union is strong."
   $ merge-lm inspect -m runs/quickstart/model
+  $ merge-lm eval -m runs/quickstart/model --data examples/quickstart/config.yaml
 
 Exit codes: 0 ok, 1 internal, 2 usage or configuration, 3 data, 4 saved model, 5 input or output, 6 a number that is
 not finite, 8 memory, 130 Ctrl-C, 143 terminated. MERGE_LM_DEBUG=1 shows the stack of an error, NO_COLOR=1 no colours.`

@@ -186,8 +186,8 @@ function groupByLength(examples: readonly DraftExample[], recipe: BatchContext['
   return [...inOrder(groups, permutation(groups.length, random))]
 }
 
-// A stable sort by length in linear time: a comparison sort of a large pool would hold the event loop.
-function byLength(order: Int32Array, lengthAt: (index: number) => number): number[] {
+/** A stable sort by length in linear time: a comparison sort of a large pool would hold the event loop. */
+export function byLength(order: Int32Array, lengthAt: (index: number) => number): number[] {
   const buckets: number[][] = []
   for (const index of order) {
     const length = lengthAt(index)

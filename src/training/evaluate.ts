@@ -1,12 +1,26 @@
-// evaluateEdits: how well a model edits held-out examples: exact matches, damage to clean text, rounds.
+// evaluateEdits and evaluateModel: how well a model edits held-out examples, in short and in full.
 
-import type { BatchOptions } from '../config.js'
+import { type BatchOptions, batchConfig } from '../config.js'
 import { MergeError } from '../errors.js'
-import type { EditResult } from '../merge/editResult.js'
+import { type EditResult, editResult } from '../merge/editResult.js'
 import type { MergeModel } from '../model.js'
+import { parseConfig } from '../parseConfig.js'
 import { randomFrom } from '../random.js'
 import type { Corruption } from '../text/corruption.js'
 import type { Example } from '../text/dataset.js'
+import { type Calibration, calibrationOf, type JudgedFill } from './calibration.js'
+import {
+  type Agreement,
+  addAgreement,
+  type DeletionScores,
+  deletionScores,
+  type EditScores,
+  editScores,
+} from './editScores.js'
+import { type Figure, figureOf } from './figure.js'
+import { judgedRow } from './judgedRow.js'
+import { pace } from './pace.js'
+import { refinedRows } from './refinedRows.js'
 
 export interface EvaluateOptions extends BatchOptions {
   /** Makes the draft of examples that have none of their own, by `corruptionSeed`. */
@@ -36,6 +50,37 @@ export interface EditedExample {
   readonly result: EditResult
 }
 
+/** A model's edits measured in full. A share of examples, edits, tokens or fills has their number as its n. */
+export interface ModelEvaluation {
+  /** Examples that were measured. */
+  readonly examples: number
+  /** Examples left out because their draft or target has more tokens than a row of this model may. */
+  readonly leftOut: number
+  /** Share of drafts that became exactly the target; n: examples, as in the next two. */
+  readonly exact: Figure
+  /** The same for doing nothing. */
+  readonly exactNothing: Figure
+  /** Share of finished texts that were changed although they need no edit. */
+  readonly overCorrection: Figure
+  /** The model's edits against the oracle's, by tokens of the model's tokenizer. */
+  readonly tokenEdits: EditScores
+  /** The same by words. */
+  readonly wordEdits: EditScores
+  /** The deleter's keep probabilities in round 1, whether the gate was open or not, against the oracle's keep labels. */
+  readonly deletion: DeletionScores
+  /**
+   * Share of filled tokens that are right: those that the oracle, aligning the row after that round with the target,
+   * would keep. A fill where none was needed is wrong, too. n: tokens filled, in all rounds.
+   */
+  readonly fillAccuracy: Figure
+  /** Rounds per draft. */
+  readonly meanRounds: Figure
+  /** Passes of the encoder per draft: those of the batches that its rounds ran in. */
+  readonly meanEncoderPasses: Figure
+  /** Whether the confidence of these fills can be trusted. */
+  readonly calibration: Calibration
+}
+
 /** Edits every example's draft, and every target as it is, and counts. */
 export async function evaluateEdits(
   model: MergeModel,
@@ -43,38 +88,125 @@ export async function evaluateEdits(
   options: EvaluateOptions = {},
 ): Promise<EditEvaluation> {
   const { corruption, corruptionSeed = 0, ...editing } = options
-  const drafts = examples.map((example, row) => ({
-    source: sourceOf(example, row, corruption, corruptionSeed),
-    target: example.target,
-  }))
-  const edited = await model.edit(
-    drafts.map(({ source }) => source),
-    editing,
-  )
-  const clean = await model.edit(
-    drafts.map(({ target }) => target),
-    editing,
-  )
-  const results = drafts.flatMap((draft, row) => {
-    const result = edited[row]
-    return result === undefined ? [] : [{ ...draft, result }]
-  })
+  const { batchRows: _, ...settings } = parseConfig(batchConfig, editing, '')
+  const pairs = await pairsOf(examples, corruption, corruptionSeed)
+  const results = new Map<number, EditedExample>()
+  let exact = 0
+  let nothing = 0
+  let rounds = 0
+  let damaged = 0
+  for await (const row of refinedRows(model, pairs, sourceOf, editing)) {
+    const result = editResult(model.tokenizer, row.draft, row.rounds, settings)
+    results.set(row.index, { ...row.item, result })
+    if (result.text === row.item.target) exact++
+    if (row.item.source === row.item.target) nothing++
+    rounds += result.rounds
+  }
+  for await (const { item, last } of refinedRows(model, pairs, targetOf, editing)) {
+    if (last.text !== item.target) damaged++
+  }
+  const shareOf = (count: number): number => figureOf(count, pairs.length).value ?? 0
   return {
-    examples: drafts.length,
-    exact: share(results, ({ result, target }) => result.text === target),
-    exactNothing: share(results, ({ source, target }) => source === target),
-    cleanDamaged: share(drafts, ({ target }, row) => clean[row]?.text !== target),
-    meanRounds: results.reduce((sum, { result }) => sum + result.rounds, 0) / Math.max(1, results.length),
-    results,
+    examples: pairs.length,
+    exact: shareOf(exact),
+    exactNothing: shareOf(nothing),
+    cleanDamaged: shareOf(damaged),
+    meanRounds: shareOf(rounds),
+    results: pairs.flatMap((_pair, index) => results.get(index) ?? []),
   }
 }
 
-function sourceOf(example: Example, row: number, corruption: Corruption | undefined, seed: number): string {
-  const source = example.source ?? corruption?.(example.target, randomFrom(seed, 0, row, 'evaluation'))
-  if (source !== undefined) return source
-  throw new MergeError('ERR_INPUT', `example ${row}: expected a source or a corruption, received neither`)
+/**
+ * Edits every example's draft, and every target as it is, and measures all that can be measured against the oracle. It
+ * gives way to the event loop every few milliseconds, however long the list is.
+ *
+ * @example
+ * const { tokenEdits, calibration } = await evaluateModel(model, heldOut, { corruption: cleanUpNoise() })
+ * console.log(tokenEdits.f05.value, calibration.ece.value)
+ */
+export async function evaluateModel(
+  model: MergeModel,
+  examples: readonly Example[],
+  options: EvaluateOptions = {},
+): Promise<ModelEvaluation> {
+  const { corruption, corruptionSeed = 0, ...editing } = options
+  const { keepThreshold } = parseConfig(batchConfig, editing, '')
+  const all = await pairsOf(examples, corruption, corruptionSeed)
+  const pairs = await fitting(model, all)
+  const sums = { exact: 0, nothing: 0, changed: 0, tokens: 0, rounds: 0, passes: 0 }
+  let tokenEdits = noAgreement
+  let wordEdits = noAgreement
+  let deletions = noAgreement
+  const fills: JudgedFill[] = []
+  for await (const row of refinedRows(model, pairs, sourceOf, editing)) {
+    const { source, target } = row.item
+    const judged = judgedRow(model.tokenizer, { ...row, target, keepThreshold })
+    if (row.last.text === target) sums.exact++
+    if (source === target) sums.nothing++
+    sums.tokens += row.draft.state.tokens.length
+    sums.rounds += row.rounds.length
+    sums.passes += judged.encoderPasses
+    tokenEdits = addAgreement(tokenEdits, judged.tokenEdits)
+    wordEdits = addAgreement(wordEdits, judged.wordEdits)
+    deletions = addAgreement(deletions, judged.deletions)
+    for (const fill of judged.fills) fills.push(fill)
+  }
+  for await (const { item, last } of refinedRows(model, pairs, targetOf, editing)) {
+    if (last.text !== item.target) sums.changed++
+  }
+  const calibration = await calibrationOf(fills)
+  const perExample = (sum: number): Figure => figureOf(sum, pairs.length)
+  return {
+    examples: pairs.length,
+    leftOut: all.length - pairs.length,
+    exact: perExample(sums.exact),
+    exactNothing: perExample(sums.nothing),
+    overCorrection: perExample(sums.changed),
+    tokenEdits: editScores(tokenEdits),
+    wordEdits: editScores(wordEdits),
+    deletion: deletionScores(deletions, sums.tokens),
+    fillAccuracy: figureOf(fills.length - calibration.wrong, fills.length),
+    meanRounds: perExample(sums.rounds),
+    meanEncoderPasses: perExample(sums.passes),
+    calibration,
+  }
 }
 
-function share<T>(items: readonly T[], holds: (item: T, index: number) => boolean): number {
-  return items.length === 0 ? 0 : items.filter(holds).length / items.length
+interface Pair {
+  readonly source: string
+  readonly target: string
+}
+
+const sourceOf = ({ source }: Pair): string => source
+const targetOf = ({ target }: Pair): string => target
+const noAgreement: Agreement = { matched: 0, proposed: 0, wanted: 0 }
+
+async function pairsOf(
+  examples: readonly Example[],
+  corruption: Corruption | undefined,
+  seed: number,
+): Promise<Pair[]> {
+  const breathe = pace()
+  const pairs: Pair[] = []
+  for (const { source: own, target } of examples) {
+    await breathe()
+    const row = pairs.length
+    const source = own ?? corruption?.(target, randomFrom(seed, 0, row, 'evaluation'))
+    if (source === undefined) {
+      throw new MergeError('ERR_INPUT', `example ${row}: expected a source or a corruption, received neither`)
+    }
+    pairs.push({ source, target })
+  }
+  return pairs
+}
+
+async function fitting({ tokenizer, config }: MergeModel, pairs: readonly Pair[]): Promise<Pair[]> {
+  const breathe = pace()
+  const fits = (text: string): boolean => tokenizer.encode(text).length <= config.maxLength
+  const kept: Pair[] = []
+  for (const pair of pairs) {
+    await breathe()
+    if (fits(pair.source) && fits(pair.target)) kept.push(pair)
+  }
+  return kept
 }
