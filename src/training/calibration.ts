@@ -49,29 +49,30 @@ export async function calibrationOf(fills: readonly JudgedFill[]): Promise<Calib
   const sizes = new Float64Array(calibrationBins)
   const confidences = new Float64Array(calibrationBins)
   const hits = new Float64Array(calibrationBins)
-  const right: number[] = []
-  const wrong: number[] = []
+  const right = new Float64Array(count)
+  const wrong = new Float64Array(count)
+  let rights = 0
+  let wrongs = 0
   let squares = 0
   for (const { confidence, isRight } of fills) {
     await breathe()
     if (!(confidence >= 0 && confidence <= 1)) {
-      const place = right.length + wrong.length
-      throw new MergeError('ERR_INPUT', `confidence of fill ${place}: expected 0..1, received ${confidence}`)
+      throw new MergeError('ERR_INPUT', `confidence of fill ${rights + wrongs}: expected 0..1, received ${confidence}`)
     }
     const bin = binOf(confidence)
     add(sizes, bin, 1)
     add(confidences, bin, confidence)
     add(hits, bin, isRight ? 1 : 0)
     squares += (confidence - (isRight ? 1 : 0)) ** 2
-    const side = isRight ? right : wrong
-    side.push(confidence)
+    if (isRight) right[rights++] = confidence
+    else wrong[wrongs++] = confidence
   }
   const gaps = sizes.reduce((sum, _, bin) => sum + Math.abs((confidences[bin] ?? 0) - (hits[bin] ?? 0)), 0)
   return {
     ece: figureOf(gaps, count),
     brier: figureOf(squares, count),
-    auroc: { value: await separation(wrong, right), n: count },
-    wrong: wrong.length,
+    auroc: { value: await separation(wrong.subarray(0, wrongs), right.subarray(0, rights)), n: count },
+    wrong: wrongs,
     bins: Array.from(sizes, (size, bin) => ({
       from: bin / calibrationBins,
       to: (bin + 1) / calibrationBins,
@@ -82,7 +83,7 @@ export async function calibrationOf(fills: readonly JudgedFill[]): Promise<Calib
 }
 
 /** Probability that one of `low` is below one of `high`, ties half; `null` where one of the lists is empty. */
-async function separation(low: readonly number[], high: readonly number[]): Promise<number | null> {
+async function separation(low: Float64Array, high: Float64Array): Promise<number | null> {
   if (low.length === 0 || high.length === 0) return null
   const lower = await pacedSort(low)
   const higher = await pacedSort(high)

@@ -37,17 +37,28 @@ export function judgedRow(tokenizer: Tokenizer, row: FinishedRow): JudgedRow {
     tokenEdits: tokenEditAgreement(tokens, tokenizer.encode(last.text), target),
     wordEdits: wordEditAgreement(draft.text, last.text, row.target),
     deletions: deletionAgreement(rounds[0]?.keep ?? [], keepLabels(tokens, target), keepThreshold),
-    fills: rounds.flatMap((round) => judgedFills(round, target)),
+    fills: rounds.flatMap((round, index) => {
+      const before = rounds[index - 1]?.tokens ?? tokens
+      return judgedFills(round, { before, target, mask: tokenizer.special.mask })
+    }),
     encoderPasses: rounds.reduce((sum, round) => sum + round.encoderPasses, 0),
   }
 }
 
-function judgedFills({ tokens, source, confidence }: Round, target: Int32Array): JudgedFill[] {
-  if (!source.includes(-1)) return []
+interface FillPlace {
+  readonly before: Int32Array
+  readonly target: Int32Array
+  readonly mask: number
+}
+
+// A token was filled in if it is new, or stands where a mask stood; a mask that still stands was not.
+function judgedFills({ tokens, source, confidence }: Round, { before, target, mask }: FillPlace): JudgedFill[] {
+  const isFilled = (id: number, token: number): boolean => id !== mask && id !== before[source[token] ?? -1]
+  if (!tokens.some(isFilled)) return []
   const labels = keepLabels(tokens, target)
   const fills: JudgedFill[] = []
-  source.forEach((before, token) => {
-    if (before < 0) fills.push({ confidence: confidence[token] ?? 0, isRight: labels[token] === 1 })
+  tokens.forEach((id, token) => {
+    if (isFilled(id, token)) fills.push({ confidence: confidence[token] ?? 0, isRight: labels[token] === 1 })
   })
   return fills
 }

@@ -6,7 +6,7 @@ import { pace } from './pace.js'
 const runLength = 8192
 
 /** A sorted copy. NaN is not taken. */
-export async function pacedSort(values: readonly number[]): Promise<Float64Array> {
+export async function pacedSort(values: ArrayLike<number>): Promise<Float64Array> {
   const breathe = pace()
   let sorted = new Float64Array(values.length)
   let spare = new Float64Array(values.length)

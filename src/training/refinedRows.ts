@@ -20,6 +20,9 @@ export interface RefinedRow<T> {
   readonly last: Round
 }
 
+// What a round tells of a batch is read in one stretch; this many tokens take about 5 ms.
+const batchTokens = 8192
+
 /** Refines a text of each item to the end; shorter rows come first. */
 export async function* refinedRows<T>(
   model: MergeModel,
@@ -31,15 +34,24 @@ export async function* refinedRows<T>(
   const { tokenizer, config } = model
   const context = { session: sessionOf(model), tokenizer, maxLength: config.maxLength }
   const breathe = pace()
-  const rows: { item: T; index: number; draft: Draft }[] = []
-  for (const item of items) {
+  // Drafts are made twice: typed arrays of a whole list that live on make the garbage collector hold the event loop.
+  const lengths = new Int32Array(items.length)
+  for (const [index, item] of items.entries()) {
     settings.signal?.throwIfAborted()
     await breathe()
-    rows.push({ item, index: rows.length, draft: editableDraft(context, textOf(item)) })
+    lengths[index] = editableDraft(context, textOf(item)).state.tokens.length
   }
-  const order = byLength(Int32Array.from(rows.keys()), (index) => rows[index]?.draft.state.tokens.length ?? 0)
-  for (let start = 0; start < order.length; start += batchRows) {
-    const batch = order.slice(start, start + batchRows).flatMap((index) => rows[index] ?? [])
+  const lengthAt = (index = -1): number => lengths[index] ?? 0
+  const order = byLength(Int32Array.from(items.keys()), lengthAt)
+  for (let start = 0; start < order.length; ) {
+    // The longest row of a batch is its last: it takes in rows up to the first that would make it too large.
+    const fits = (end: number): boolean => (end + 1 - start) * lengthAt(order[end]) <= batchTokens
+    let end = start + 1
+    while (end < order.length && end - start < batchRows && fits(end)) end++
+    const batch = order.slice(start, end).flatMap((index) => {
+      return items.slice(index, index + 1).map((item) => ({ item, index, draft: editableDraft(context, textOf(item)) }))
+    })
+    start = end
     const states = batch.map(({ draft }) => draft.state)
     const histories = batch.map((): Round[] => [])
     for await (const rounds of refineRows(context, states, settings)) {

@@ -97,8 +97,8 @@ describe('README', () => {
     expect(faults('const n: number = 1\n', 'mjs')).toHaveLength(1)
   })
 
-  test('the command line has six lines', () => {
-    expect(commandLines('README.md').filter((words) => words[1] === 'merge-lm')).toHaveLength(6)
+  test('the command line has seven lines', () => {
+    expect(commandLines('README.md').filter((words) => words[1] === 'merge-lm')).toHaveLength(7)
   })
 })
 
