@@ -75,7 +75,7 @@ export function fakeSession(behaviour: FakeBehaviour = {}): FakeSession {
         open: [...open.subarray(start + r, start + r + tokens.length + 1)],
       }
       start += tokens.length
-      const pieces = behaviour.round?.(row, options) ?? tokens.map((_, index) => ({ keep: index }))
+      const pieces: FakePiece[] = behaviour.round?.(row, options) ?? tokens.map((_, index) => ({ keep: index }))
       const kept = new Set(pieces.flatMap((piece) => ('keep' in piece ? [piece.keep] : [])))
       keep.push(...tokens.map((_, index) => (kept.has(index) ? 0.875 : 0.25)))
       outputs.push({
