@@ -107,6 +107,15 @@ describe('evaluateModel', () => {
     await expect(evaluateModel(model, examples, { signal })).rejects.toThrow('enough')
   })
 
+  it('batches of long rows hold fewer of them', async () => {
+    const wide = await modelOver(session, modelConfig.parse({ maxLength: 1024 }), tokenizer)
+    const examples = Array.from({ length: 20 }, () => ({ source: 'a'.repeat(1000), target: 'b.' }))
+    session.calls.length = 0
+    expect(await evaluateModel(wide, examples)).toMatchObject({ examples: 20, leftOut: 0 })
+    // two rounds each, then the finished texts
+    expect(session.calls).toEqual([8, 8, 8, 8, 4, 4, 20])
+  })
+
   it('a long list never holds the event loop', async () => {
     const examples = Array.from({ length: 4000 }, (_, index) => ({ source: `the ${index} x`, target: `the ${index}.` }))
     const stretches: number[] = []
