@@ -30,9 +30,9 @@ struct RoundOutput {
   Rows rows;                    // X_{l+1}, N' tokens
   std::vector<int32_t> source;  // [N'] index of the token within its input row, -1 where it was inserted
   std::vector<float>
-      confidence;             // [N'] probability of a token filled in this round, 1 of a kept one, 0 of a mask that waits
-  std::vector<float> keep_N;  // [N] p_keep
-  std::vector<float> gate_B;  // [B] gate probability
+      confidence;  // [N'] probability of a token filled in this round, 1 of a kept one, 0 of a mask that waits
+  std::vector<float> keep_N;         // [N] p_keep
+  std::vector<float> gate_B;         // [B] gate probability
   std::vector<uint8_t> edited_B;     // [B] 1: the edit path ran
   std::vector<uint8_t> truncated_B;  // [B] 1: insertions were cut at maxLength
   int64_t encoder_passes = 0;

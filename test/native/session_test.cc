@@ -37,7 +37,8 @@ Record round_options(const std::string& mode, double max_length = 32) {
                                                                  {"topP", 1},
                                                                  {"seed", 1},
                                                                  {"round", 0},
-                                                                 {"shift", -1}, {"fillThreshold", 0},
+                                                                 {"shift", -1},
+                                                                 {"fillThreshold", 0},
                                                                  {"maxLength", max_length}}) {
     record.set(name, value);
   }
