@@ -57,6 +57,7 @@ export { loadTokenizer, saveTokenizer, tokenizerFromJson } from './text/tokenize
 export { type FoundCheckpoint, latestCheckpoint } from './training/checkpoint.js'
 export { type EditEvaluation, type EditedExample, type EvaluateOptions, evaluateEdits } from './training/evaluate.js'
 export { type RunConfig, type RunConfigInput, runConfig } from './training/runConfig.js'
+export { RunFolder } from './training/runFolder.js'
 export {
   positionOf,
   type Ramp,
@@ -66,4 +67,4 @@ export {
   warmupThenCosine,
   warmupThenLinear,
 } from './training/schedule.js'
-export { type Dataset, type RunOptions, type StepReport, Trainer } from './training/trainer.js'
+export { type Dataset, type ResumeOptions, type RunOptions, type StepReport, Trainer } from './training/trainer.js'
