@@ -1,5 +1,6 @@
 // merge-lm train: trains a model as a configuration file says, with live progress; Ctrl-C saves and stops.
 
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { isMergeError, MergeError } from '../errors.js'
@@ -184,7 +185,7 @@ async function prepareFolder(
   }
   // A run that was killed before its first checkpoint lost no more than that.
   warn(`${config.folder} has no checkpoint yet; starting at step 0`)
-  await clearRun(config.folder)
+  await rm(join(config.folder, 'metrics.jsonl'), { force: true })
   return undefined
 }
 

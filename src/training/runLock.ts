@@ -3,7 +3,7 @@
 // It guards against a second trainer on the same machine; processes of other machines or containers are not seen.
 
 import { randomBytes } from 'node:crypto'
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { MergeError } from '../errors.js'
@@ -30,9 +30,10 @@ export class RunLock {
     const own = `${path}.tmp-${process.pid}-${token}`
     const holder: Holder = { pid: process.pid, startTime: (await startTimeOf(process.pid)) ?? '', token }
     try {
-      // A link appears whole and never replaces: whoever makes it holds the lock.
       await writeFile(own, `${JSON.stringify(holder)}\n`)
-      while (!(await linked(own, path))) await removeStale(path, folder)
+      // A link appears whole and never replaces: whoever makes it holds the lock.
+      while (!(await linked(own, path)) && !(await replaced(own, path, folder)));
+      await removeClaims(folder)
       return new RunLock(path, token)
     } finally {
       await rm(own, { force: true })
@@ -54,23 +55,39 @@ async function linked(own: string, path: string): Promise<boolean> {
   }
 }
 
-// Moved first, then looked at: of two processes that find the same stale lock only one moves it.
-async function removeStale(path: string, folder: string): Promise<void> {
-  await refuseHeld(await readHolder(path), folder)
-  const aside = `${path}.tmp-${process.pid}-${randomBytes(8).toString('hex')}`
-  const isMoved = await rename(path, aside).then(
+// Puts the own lock in the place of one whose holder is dead. Only who has claimed that very lock may replace it; the
+// claim of a process that died meanwhile is claimed in turn. False: the lock changed, so all begins anew.
+async function replaced(own: string, path: string, folder: string): Promise<boolean> {
+  const stale = await readHolder(path)
+  const claimOf = (holder: Holder | undefined): string => `${path}.claim-${holder?.token ?? 'unreadable'}`
+  let claim = claimOf(stale)
+  await refuseHeld(stale, folder)
+  while (!(await linked(own, claim))) {
+    const claimant = await readHolder(claim)
+    if (claimant === undefined) return false
+    await refuseHeld(claimant, folder)
+    claim = claimOf(claimant)
+  }
+  if (await isStill(path, stale)) {
+    await rename(own, path)
+    return true
+  }
+  await rm(claim, { force: true })
+  return false
+}
+
+async function isStill(path: string, holder: Holder | undefined): Promise<boolean> {
+  const isThere = await stat(path).then(
     () => true,
     () => false,
   )
-  if (!isMoved) return
-  try {
-    await refuseHeld(await readHolder(aside), folder)
-  } catch (error) {
-    // Another process took the lock between the two looks: it gets it back.
-    await linked(aside, path)
-    throw error
-  } finally {
-    await rm(aside, { force: true })
+  return isThere && (await readHolder(path))?.token === holder?.token
+}
+
+// Claims of locks that are no more. Whoever still holds one finds another lock in place and gives up.
+async function removeClaims(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (name.startsWith(`${lockName}.claim-`)) await rm(join(folder, name), { force: true })
   }
 }
 
