@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import { type Recipe, type RecipeOptions, recipe as recipeSchema, stepRecord } from '../config.js'
-import { MergeError } from '../errors.js'
+import { isMergeError, MergeError } from '../errors.js'
 import { type MergeModel, sessionOf } from '../model.js'
 import { parseConfig } from '../parseConfig.js'
 import { randomFrom } from '../random.js'
@@ -167,8 +167,25 @@ export class Trainer {
     }
     await this.model.writeFiles(folder)
     await sessionOf(this.model).save(join(folder, optimizerName), 'optimizer')
+    await this.#readBack(folder)
     const state = { position: this.#position, seconds: this.#seconds, recipe: this.recipe }
     await writeJson(folder, stateName, stateOf(state, this.model.config))
+  }
+
+  // Weights can leave the range of their type in the very step whose loss and gradient were finite. A checkpoint with
+  // such weights would verify, and push the last good one out; the engine refuses to read it, so it is read at once.
+  async #readBack(folder: string): Promise<void> {
+    const session = sessionOf(this.model)
+    try {
+      await session.load(join(folder, 'model.safetensors'), 'model')
+      await session.load(join(folder, optimizerName), 'optimizer')
+    } catch (cause) {
+      if (!isMergeError(cause, 'ERR_CHECKPOINT') || !cause.message.includes('finite')) throw cause
+      this.#state = 'failed'
+      throw new MergeError('ERR_NONFINITE', `checkpoint of step ${this.step}: ${cause.message}; it is not saved`, {
+        cause,
+      })
+    }
   }
 
   #checkpointDue(folder: RunFolder | undefined): string | undefined {

@@ -196,6 +196,21 @@ describe('what a folder holds', () => {
     ])
   })
 
+  test('weights that leave their range after a finite step never cost the last good checkpoint', async () => {
+    const ramp = 'linear: { from: 1.0e+39, to: 1.0e+39, steps: 1, start: 5 }'
+    const set = [
+      `recipe.learningRate={ chain: [{ constant: 0.001 }, { ${ramp} }] }`,
+      'recipe.saveEvery=1',
+      'recipe.keep=1',
+    ]
+    const args = trainArgs('overflown', ['--threads', '1', ...set.flatMap((value) => ['--set', value])])
+    const ending = await runCommand(args, { cwd: folder })
+    expect(ending.code, ending.errors).toBe(6)
+    expect(ending.errors).toMatch(/ERR_NONFINITE: checkpoint of step 6: .* expected finite values, .* it is not saved/)
+    expect(readdirSync(at('overflown', 'checkpoints'))).toEqual(['step-5'])
+    expect((await runCommand(['inspect', '-m', 'overflown/checkpoints/step-5'], { cwd: folder })).code).toBe(0)
+  })
+
   test('only damaged checkpoints: 4, and nothing is touched', async () => {
     cpSync(at('whole'), at('ruined'), { recursive: true })
     for (const step of [STEPS - 1, STEPS]) rmSync(at('ruined', 'checkpoints', `step-${step}`, 'trainer.json'))
