@@ -85,6 +85,7 @@ export {
 } from './training/evaluate.js'
 export type { Figure } from './training/figure.js'
 export { type RunConfig, type RunConfigInput, runConfig } from './training/runConfig.js'
+export { RunFolder } from './training/runFolder.js'
 export {
   positionOf,
   type Ramp,
@@ -94,4 +95,4 @@ export {
   warmupThenCosine,
   warmupThenLinear,
 } from './training/schedule.js'
-export { type Dataset, type RunOptions, type StepReport, Trainer } from './training/trainer.js'
+export { type Dataset, type ResumeOptions, type RunOptions, type StepReport, Trainer } from './training/trainer.js'

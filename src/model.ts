@@ -45,12 +45,20 @@ export let sessionOf: (model: MergeModel) => NativeSession
 /** A model over a session that is already open; only for tests of the loops. */
 export let modelOver: (session: NativeSession, config: ModelConfig, tokenizer: Tokenizer) => Promise<MergeModel>
 
-// The compute thread's team has one size for the whole process; the first model chooses it.
-let startedThreads: number | undefined
+/** The engine of this process: what decides the bits of a step beside the model, its data and its device. */
+export interface StartedEngine {
+  /** Threads of the compute thread's team: one number for the whole process, which the first model chooses. */
+  readonly threads: number
+  readonly libtorch: string
+  /** Instruction set of its CPU kernels. */
+  readonly cpu: string
+}
 
-/** Threads of the compute thread's team; `undefined` before the first model. */
-export function computeThreads(): number | undefined {
-  return startedThreads
+let started: StartedEngine | undefined
+
+/** The engine of this process; `undefined` before the first model. */
+export function startedEngine(): StartedEngine | undefined {
+  return started
 }
 
 /**
@@ -121,11 +129,13 @@ export class MergeModel {
 
   static async #open(config: ModelConfig, tokenizer: Tokenizer, start: { seed: number; threads: number | undefined }) {
     const { seed, threads } = parseConfig(startConfig, start, '')
-    startedThreads = threads ?? startedThreads ?? defaultThreads()
+    const team = threads ?? started?.threads ?? defaultThreads()
     const { pad, bos, eos, mask, sep } = tokenizer.special
     const vocabulary = { vocabulary: tokenizer.vocabularySize, pad, bos, eos, mask, sep }
     const native = await loadNative()
-    await native.start(startedThreads)
+    await native.start(team)
+    const { libtorchVersion, cpuCapability } = await native.info()
+    started = { threads: team, libtorch: String(libtorchVersion), cpu: String(cpuCapability) }
     return modelOver(await native.open(modelRecord(config, vocabulary, seed)), config, tokenizer)
   }
 

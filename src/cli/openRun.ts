@@ -1,7 +1,5 @@
 // openRun: from a run's configuration to a model, its data and its trainer.
 
-import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { MergeModel } from '../model.js'
 import { trainBpeTokenizer } from '../text/bpe.js'
 import { byteTokenizer } from '../text/byteTokenizer.js'
@@ -11,9 +9,11 @@ import { corruptionFrom } from '../text/corruptionSpec.js'
 import { type Example, openDataset, split } from '../text/dataset.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { loadTokenizer } from '../text/tokenizerFile.js'
+import type { FoundCheckpoint } from '../training/checkpoint.js'
 import { evaluateEdits } from '../training/evaluate.js'
 import type { RunConfig } from '../training/runConfig.js'
-import { Trainer } from '../training/trainer.js'
+import { type ResumeOptions, Trainer } from '../training/trainer.js'
+import { type DataPrint, dataPrint } from './runRecord.js'
 
 /** A run that is ready to start. */
 export interface OpenRun {
@@ -21,19 +21,49 @@ export interface OpenRun {
   readonly trainer: Trainer
   readonly train: readonly Example[]
   readonly heldOut: readonly Example[]
+  /** Of all examples, held out or not. */
+  readonly print: DataPrint
   /** Absent where the configuration says `untouched`: then an example without a source has no draft of its own. */
   readonly corruption?: Corruption
 }
 
-/** Reads the data, makes the tokenizer and the model. */
-export async function openRun(config: RunConfig, options: { readonly threads?: number } = {}): Promise<OpenRun> {
+/** Where a run starts: at its first step, or after a checkpoint. */
+export interface RunStart extends Pick<ResumeOptions, 'threads' | 'allowNondeterministic' | 'warn'> {
+  readonly from?: FoundCheckpoint
+}
+
+/** Reads the data; makes the tokenizer and the model, or loads them from the checkpoint. */
+export async function openRun(config: RunConfig, start: RunStart = {}): Promise<OpenRun> {
   const examples = await openDataset(config.data)
   const { train, heldOut } = split(examples, { heldOut: config.heldOut, seed: config.recipe.seed })
   const corruption = config.corruption === 'untouched' ? undefined : await corruptionFrom(config.corruption)
+  const trainer = await (start.from === undefined
+    ? newTrainer(config, train, start)
+    : oldTrainer(config, start.from, start))
+  const print = dataPrint(examples)
+  return { model: trainer.model, trainer, train, heldOut, print, ...(corruption === undefined ? {} : { corruption }) }
+}
+
+async function newTrainer(config: RunConfig, train: readonly Example[], { threads }: RunStart): Promise<Trainer> {
   const tokenizer = await makeTokenizer(config, train)
-  const model = await MergeModel.create({ ...config.model, tokenizer, seed: config.recipe.seed, ...options })
-  const trainer = new Trainer(model, config.recipe)
-  return { model, trainer, train, heldOut, ...(corruption === undefined ? {} : { corruption }) }
+  const options = {
+    ...config.model,
+    tokenizer,
+    seed: config.recipe.seed,
+    ...(threads === undefined ? {} : { threads }),
+  }
+  return new Trainer(await MergeModel.create(options), config.recipe)
+}
+
+async function oldTrainer(
+  config: RunConfig,
+  from: FoundCheckpoint,
+  { from: _, ...options }: RunStart,
+): Promise<Trainer> {
+  const { device, dtype, matmulPrecision } = config.model
+  const { steps, minutes, saveEvery, keep, evaluateEvery } = config.recipe
+  const recipe = { steps, minutes, saveEvery, keep, evaluateEvery }
+  return Trainer.resume(from, { ...options, device, dtype, matmulPrecision, recipe })
 }
 
 /** The tokenizer that the configuration describes, made from the training part of the data where it needs any. */
@@ -67,13 +97,6 @@ export async function evaluateRun(model: MergeModel, run: Pick<OpenRun, 'heldOut
     run.corruption === undefined ? {} : { corruption: run.corruption },
   )
   return { exact, exactNothing, cleanDamaged, meanRounds }
-}
-
-/** Removes what an earlier run left in its folder: metrics, checkpoints and the model, nothing else. */
-export async function clearRun(folder: string): Promise<void> {
-  for (const name of ['metrics.jsonl', 'checkpoints', 'model']) {
-    await rm(join(folder, name), { recursive: true, force: true })
-  }
 }
 
 function* texts(examples: readonly Example[]): Generator<string> {

@@ -1,8 +1,7 @@
 // program: all commands put together, and one run of the command line from arguments to exit code.
 
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
-import { z } from 'zod'
+import { packageVersion } from '../version.js'
 import { addDoctor } from './doctorCommand.js'
 import { addEdit } from './edit.js'
 import { addEval } from './eval.js'
@@ -56,8 +55,3 @@ A first walk:
 
 Exit codes: 0 ok, 1 internal, 2 usage or configuration, 3 data, 4 saved model, 5 input or output, 6 a number that is
 not finite, 8 memory, 130 Ctrl-C, 143 terminated. MERGE_LM_DEBUG=1 shows the stack of an error, NO_COLOR=1 no colours.`
-
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return z.looseObject({ version: z.string() }).parse(JSON.parse(text)).version
-}

@@ -1,16 +1,19 @@
 // merge-lm train: trains a model as a configuration file says, with live progress; Ctrl-C saves and stops.
 
-import { stat } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { isMergeError, MergeError } from '../errors.js'
+import { type FoundCheckpoint, resumableCheckpoint } from '../training/checkpoint.js'
 import type { RunConfig } from '../training/runConfig.js'
+import { RunFolder } from '../training/runFolder.js'
 import type { StepReport } from '../training/trainer.js'
 import { type Assignment, parseAssignment, readRunConfig } from './configFile.js'
 import { holdInterrupts } from './interrupt.js'
 import { numberOf } from './modelOptions.js'
-import { clearRun, evaluateRun, type OpenRun, openRun } from './openRun.js'
+import { evaluateRun, type OpenRun, openRun } from './openRun.js'
 import { count, duration, type Progress, showProgress } from './progress.js'
+import { checkConfig, checkData, clearRun, isFinished, writeRecord } from './runRecord.js'
 
 interface TrainFlags {
   readonly minutes?: number
@@ -19,6 +22,8 @@ interface TrainFlags {
   readonly folder?: string
   readonly threads?: number
   readonly set?: readonly Assignment[]
+  readonly resume?: boolean
+  readonly allowNondeterministic?: boolean
   readonly overwrite?: boolean
   readonly json?: boolean
 }
@@ -30,7 +35,9 @@ export function addTrain(program: Command): void {
     .summary('train a model from a configuration file')
     .description(
       'Trains a model. The file says everything: model, tokenizer, data, corruption, recipe, folder. The folder gets ' +
-        'metrics.jsonl, checkpoints/step-N and at the end model/. The first Ctrl-C saves and stops, the second only stops.',
+        'metrics.jsonl, checkpoints/step-N and at the end model/. The first Ctrl-C saves and stops, the second only ' +
+        'stops; --resume goes on from there, or from the newest checkpoint after a crash. The same steps on the same ' +
+        'machine give the same bits, stopped or not; a run by minutes follows the clock, so there no two are equal.',
     )
     .argument('<config>', 'a .json, .yaml or .yml file')
     .option('--minutes <n>', 'wall time of the run (recipe.minutes)', numberOf)
@@ -39,6 +46,8 @@ export function addTrain(program: Command): void {
     .option('--folder <folder>', 'where the run goes (folder)')
     .option('--set <key=value>', 'any other value, such as recipe.losses.gate=0.2; may be repeated', parseAssignment)
     .option('--threads <n>', 'threads of the engine (default: as many as there are cores)', numberOf)
+    .option('--resume', 'go on with the run that the folder holds, from its newest checkpoint that verifies')
+    .option('--allow-nondeterministic', 'with --resume: go on even where threads, device or build cost equal bits')
     .option('--overwrite', 'remove the run that the folder holds')
     .option('--json', 'one JSON line a step instead of the progress line')
     .addHelpText('after', examples)
@@ -48,6 +57,7 @@ export function addTrain(program: Command): void {
 const examples = `
 Examples:
   $ merge-lm train examples/quickstart/config.yaml --minutes 2
+  $ merge-lm train examples/quickstart/config.yaml --resume
   $ merge-lm train run.json --set recipe.learningRate=1e-3 --set model.layers=4 --folder runs/deep
   $ merge-lm train run.yaml --json > steps.jsonl
 
@@ -58,21 +68,31 @@ A small run.yaml:
   folder: runs/letters`
 
 async function train(path: string, flags: TrainFlags): Promise<void> {
+  checkFlags(flags)
   const config = await readRunConfig(path, assignmentsOf(flags))
-  await prepareFolder(config.folder, flags.overwrite === true)
+  await using folder = await RunFolder.open(config.folder)
+  const from = await prepareFolder(folder, config, flags)
   const progress = showProgress({
     stream: flags.json === true ? process.stdout : process.stderr,
     style: flags.json === true ? 'json' : undefined,
   })
   using interrupt = holdInterrupts(() => process.stderr.write('\nSaving and stopping; again to stop without saving.\n'))
-  const run = await openRun(config, flags.threads === undefined ? {} : { threads: flags.threads })
+  const run = await openRun(config, {
+    ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+    ...(from === undefined ? {} : { from }),
+    allowNondeterministic: flags.allowNondeterministic === true,
+    warn,
+  })
   await using model = run.model
+  if (from !== undefined) await checkData(config.folder, run.print)
+  await writeRecord(config, run.print)
   progress.note(
     `${count(model.parameterCount)} parameters, ${run.train.length} examples, ${run.heldOut.length} held out, ` +
-      `folder ${config.folder}`,
+      `folder ${config.folder}${from === undefined ? '' : `, after step ${run.trainer.step}`}`,
   )
-  const last = await runToEnd(run, config, progress, interrupt.signal)
+  const last = await runToEnd(run, folder, progress, interrupt.signal)
   await model.save(join(config.folder, 'model'))
+  if (last === undefined) progress.note(`Nothing was left to do after step ${run.trainer.step}.`)
   if (last === undefined || flags.json === true) return
   process.stderr.write(
     `${last.step} steps in ${duration(last.seconds)}. The model is in ${join(config.folder, 'model')}. Try:\n` +
@@ -83,18 +103,19 @@ async function train(path: string, flags: TrainFlags): Promise<void> {
 // Runs the trainer; stopped by a signal, it saves what was learned before the error goes on.
 async function runToEnd(
   run: OpenRun,
-  config: RunConfig,
+  folder: RunFolder,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<StepReport | undefined> {
   const { trainer, model, corruption } = run
   const canEvaluate =
     run.heldOut.length > 0 && run.heldOut.every(({ source }) => source !== undefined || corruption !== undefined)
+  const firstStep = trainer.step
   let last: StepReport | undefined
   try {
     const reports = trainer.run(run.train, {
       signal,
-      folder: config.folder,
+      folder,
       ...(corruption === undefined ? {} : { corruption }),
       ...(canEvaluate ? { evaluate: (current) => evaluateRun(current, run) } : {}),
     })
@@ -107,9 +128,9 @@ async function runToEnd(
   } catch (error) {
     progress.end()
     if (!isMergeError(error, 'ERR_ABORTED') || !signal.aborted || trainer.step === 0) throw error
-    const checkpoint = join(config.folder, 'checkpoints', `step-${trainer.step}`)
-    if (last?.checkpoint !== checkpoint) await trainer.save(checkpoint)
-    await model.save(join(config.folder, 'model'))
+    const checkpoint = folder.checkpointOf(trainer.step)
+    if (trainer.step > firstStep && last?.checkpoint !== checkpoint) await trainer.save(checkpoint)
+    await model.save(join(folder.folder, 'model'))
     throw new MergeError(
       'ERR_ABORTED',
       `${error.message} after step ${trainer.step}; saved ${checkpoint} and the model`,
@@ -131,13 +152,43 @@ function assignmentsOf({ minutes, steps, seed, folder, set = [] }: TrainFlags): 
   return [...set, ...given.filter(([, value]) => value !== undefined)]
 }
 
-// A run that failed before its first step left nothing worth keeping.
-async function prepareFolder(folder: string, overwrite: boolean): Promise<void> {
-  if (overwrite) return clearRun(folder)
-  const metrics = await stat(join(folder, 'metrics.jsonl')).catch(() => undefined)
-  if (metrics === undefined || metrics.size === 0) return
-  throw new MergeError(
-    'ERR_CONFIG',
-    `folder: expected a new folder, received ${folder}, which holds a run; choose another or add --overwrite`,
-  )
+function checkFlags({ resume = false, overwrite = false, allowNondeterministic = false }: TrainFlags): void {
+  if (resume && overwrite) throw new MergeError('ERR_CONFIG', 'resume: expected --resume or --overwrite, received both')
+  if (allowNondeterministic && !resume)
+    throw new MergeError('ERR_CONFIG', 'allow-nondeterministic: expected with --resume, received alone')
+}
+
+// What the run goes on from; undefined for one that begins.
+async function prepareFolder(
+  folder: RunFolder,
+  config: RunConfig,
+  { overwrite = false, resume = false }: TrainFlags,
+): Promise<FoundCheckpoint | undefined> {
+  if (!overwrite && !resume && (await folder.holdsRun())) {
+    throw new MergeError(
+      'ERR_CONFIG',
+      `folder: expected a new folder, received ${config.folder}, which holds a run; choose another or add --resume or --overwrite`,
+    )
+  }
+  if (!resume) {
+    if (overwrite) await clearRun(config.folder)
+    return undefined
+  }
+  const from = await resumableCheckpoint(folder.checkpoints)
+  if (from !== undefined || (await folder.holdsRun())) await checkConfig(config)
+  if (from !== undefined) return from
+  if (await isFinished(config.folder)) {
+    throw new MergeError(
+      'ERR_CONFIG',
+      `folder: expected a run with a checkpoint, received ${config.folder}, which has a model and none (recipe.saveEvery)`,
+    )
+  }
+  // A run that was killed before its first checkpoint lost no more than that.
+  warn(`${config.folder} has no checkpoint yet; starting at step 0`)
+  await rm(join(config.folder, 'metrics.jsonl'), { force: true })
+  return undefined
+}
+
+function warn(message: string): void {
+  process.stderr.write(`merge-lm: warning: ${message}\n`)
 }

@@ -22,9 +22,11 @@ export interface BatchPosition {
   readonly pool: number
   /** Batches of this pool that are used up. */
   readonly batch: number
+  /** Rows left out as too long in the epochs before this one. */
+  readonly dropped: number
 }
 
-export const firstPosition: BatchPosition = { step: 0, epoch: 0, pool: 0, batch: 0 }
+export const firstPosition: BatchPosition = { step: 0, epoch: 0, pool: 0, batch: 0, dropped: 0 }
 
 export interface Batch {
   readonly drafts: NativeRows
@@ -52,13 +54,13 @@ export interface BatchContext {
 export async function* batches(dataset: Dataset, context: BatchContext): AsyncGenerator<Batch, void, undefined> {
   const { recipe, start = firstPosition } = context
   const breathe = pace()
-  let { step } = start
-  let dropped = 0
+  let { step, dropped } = start
   for (let epoch = start.epoch; ; epoch++) {
     const stepsBefore = step
     let pool = 0
+    let droppedHere = 0
     for await (const rows of pools(dataset, context, epoch)) {
-      dropped += rows.dropped
+      droppedHere += rows.dropped
       const resumed = epoch === start.epoch && pool === start.pool
       const skipped = epoch === start.epoch && pool < start.pool
       const groups = skipped
@@ -67,12 +69,13 @@ export async function* batches(dataset: Dataset, context: BatchContext): AsyncGe
       for (let batch = resumed ? start.batch : 0; batch < groups.length; batch++) {
         await breathe()
         const group = groups[batch] ?? []
-        const next = { step: step + 1, epoch, pool, batch: batch + 1 }
-        yield { ...rowsOf(group, rows.examples, context, step), epoch, dropped, next }
+        const next = { step: step + 1, epoch, pool, batch: batch + 1, dropped }
+        yield { ...rowsOf(group, rows.examples, context, step), epoch, dropped: dropped + droppedHere, next }
         step++
       }
       pool++
     }
+    dropped += droppedHere
     const resumedAtEnd = epoch === start.epoch && (start.pool > 0 || start.batch > 0)
     if (step === stepsBefore && !resumedAtEnd) throw emptyEpoch(epoch, dropped)
   }

@@ -1,47 +1,103 @@
-// RunFolder: what a run leaves behind: metrics.jsonl, one line a step, and its checkpoints.
+// RunFolder: what a run leaves behind: metrics.jsonl, one line a step, and its checkpoints. One trainer at a time.
 
-import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, rmdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MergeError } from '../errors.js'
 import { writeFolder } from '../savedFolder.js'
-import { rotateCheckpoints, stepFolder } from './checkpoint.js'
+import { rotateCheckpoints, setAsideAfter, stepFolder, sweepLeftovers } from './checkpoint.js'
+import { cutMetrics, metricsName } from './metrics.js'
 import type { StepReport } from './report.js'
+import { RunLock } from './runLock.js'
 
-/** The folder of a run. */
+/** The folder of a run, held against a second trainer until it is disposed. */
 export class RunFolder {
   readonly folder: string
-  readonly #metrics: FileHandle
+  /** Where its checkpoints are. */
+  readonly checkpoints: string
+  readonly #lock: RunLock
+  readonly #isNew: boolean
+  #metrics: FileHandle | undefined
 
-  private constructor(folder: string, metrics: FileHandle) {
+  private constructor(folder: string, lock: RunLock, isNew: boolean) {
     this.folder = folder
-    this.#metrics = metrics
+    this.checkpoints = join(folder, 'checkpoints')
+    this.#lock = lock
+    this.#isNew = isNew
   }
 
-  /** Opens a run's folder, which is made where it is missing. Metrics are added to those that are there. */
+  /** Takes a run's folder, which is made where it is missing, and clears what killed saves left there. */
   static async open(folder: string): Promise<RunFolder> {
-    try {
-      await mkdir(join(folder, 'checkpoints'), { recursive: true })
-      return new RunFolder(folder, await open(join(folder, 'metrics.jsonl'), 'a'))
-    } catch (cause) {
-      throw new MergeError('ERR_INPUT', `folder: expected a folder that can be written, received ${folder}`, { cause })
+    return reached(folder, async () => {
+      const made = await mkdir(folder, { recursive: true })
+      const run = new RunFolder(folder, await RunLock.take(folder), made !== undefined)
+      await sweepLeftovers(folder)
+      await sweepLeftovers(run.checkpoints)
+      return run
+    })
+  }
+
+  /** Whether steps were taken here; a run that failed before its first step left nothing worth keeping. */
+  async holdsRun(): Promise<boolean> {
+    const metrics = await stat(join(this.folder, metricsName)).catch(() => undefined)
+    const checkpoints = await readdir(this.checkpoints).catch((): string[] => [])
+    return (metrics?.size ?? 0) > 0 || checkpoints.length > 0
+  }
+
+  /** Makes the folder ready for the step after `step`: metrics and checkpoints of later steps make room. */
+  async start(step: number): Promise<void> {
+    if (step === 0 && (await this.holdsRun())) {
+      throw new MergeError(
+        'ERR_CONFIG',
+        `folder: expected a new folder, received ${this.folder}, which holds a run; resume it or choose another`,
+      )
     }
+    await reached(this.folder, async () => {
+      await mkdir(this.checkpoints, { recursive: true })
+      await setAsideAfter(this.checkpoints, step)
+      const path = join(this.folder, metricsName)
+      await cutMetrics(path, step)
+      this.#metrics = await open(path, 'a')
+    })
   }
 
   /** Adds a line to metrics.jsonl. */
   async append(report: StepReport): Promise<void> {
-    await this.#metrics.appendFile(`${JSON.stringify(report)}\n`)
+    await this.#metrics?.appendFile(`${JSON.stringify(report)}\n`)
+  }
+
+  /** Where the checkpoint of a step goes. */
+  checkpointOf(step: number): string {
+    return stepFolder(this.checkpoints, step)
   }
 
   /** Writes the checkpoint of a step, and removes those beyond the newest `keep` that verify. */
-  async saveCheckpoint(step: number, keep: number, write: (temporary: string) => Promise<void>): Promise<string> {
-    const checkpoints = join(this.folder, 'checkpoints')
-    const folder = stepFolder(checkpoints, step)
-    await writeFolder(folder, { kind: 'checkpoint', step }, write)
-    await rotateCheckpoints(checkpoints, keep)
-    return folder
+  async saveCheckpoint(step: number, keep: number, write: (temporary: string) => Promise<void>): Promise<void> {
+    // A checkpoint must not outlive the lines of its steps.
+    await this.#metrics?.datasync()
+    await writeFolder(this.checkpointOf(step), { kind: 'checkpoint', step }, write)
+    await rotateCheckpoints(this.checkpoints, keep)
+  }
+
+  /** Ends what `start` began; the folder stays held. */
+  async finish(): Promise<void> {
+    const metrics = this.#metrics
+    this.#metrics = undefined
+    await metrics?.close()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#metrics.close()
+    await this.finish()
+    await this.#lock[Symbol.asyncDispose]()
+    // A run that never began leaves no trace; a folder with anything in it stays.
+    if (this.#isNew) await rmdir(this.folder).catch(() => undefined)
+  }
+}
+
+async function reached<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    if (cause instanceof MergeError) throw cause
+    throw new MergeError('ERR_INPUT', `folder: expected a folder that can be written, received ${folder}`, { cause })
   }
 }

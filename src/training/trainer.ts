@@ -2,19 +2,23 @@
 
 import { join } from 'node:path'
 import { type Recipe, type RecipeOptions, recipe as recipeSchema, stepRecord } from '../config.js'
-import { MergeError } from '../errors.js'
-import { computeThreads, type MergeModel, sessionOf } from '../model.js'
+import { isMergeError, MergeError } from '../errors.js'
+import { type MergeModel, sessionOf } from '../model.js'
 import { parseConfig } from '../parseConfig.js'
 import { randomFrom } from '../random.js'
 import { writeFolder, writeJson } from '../savedFolder.js'
 import type { Corruption } from '../text/corruption.js'
 import { type BatchPosition, batches, type Dataset, firstPosition, prefetched } from './batches.js'
+import type { FoundCheckpoint } from './checkpoint.js'
 import { type StepReport, stepReport } from './report.js'
+import { loadCheckpoint, type ResumeOptions } from './resume.js'
 import { RunFolder } from './runFolder.js'
 import { positionOf, type RunPosition, valueAt } from './schedule.js'
+import { optimizerName, stateName, stateOf } from './trainerState.js'
 
 export type { Dataset } from './batches.js'
 export type { StepReport } from './report.js'
+export type { ResumeOptions } from './resume.js'
 
 /** How a run goes; what is learned stands in the recipe. */
 export interface RunOptions {
@@ -24,8 +28,11 @@ export interface RunOptions {
   readonly corruption?: Corruption
   /** Asked every `evaluateEvery` steps and at the end; what it finds goes into the report. */
   readonly evaluate?: (model: MergeModel) => Promise<Readonly<Record<string, number>>>
-  /** Where metrics.jsonl and, every `saveEvery` steps and at the end, checkpoints go. */
-  readonly folder?: string
+  /**
+   * Where metrics.jsonl and, every `saveEvery` steps and at the end, checkpoints go. One trainer at a time; lines and
+   * checkpoints of steps that this run has yet to take make room.
+   */
+  readonly folder?: string | RunFolder
 }
 
 /**
@@ -50,6 +57,27 @@ export class Trainer {
     this.#now = now
   }
 
+  /**
+   * A trainer that goes on from a checkpoint: weights, moments, position in the data, recipe, seconds. `from` is a run's
+   * folder (its newest checkpoint that verifies), one checkpoint, or what `latestCheckpoint` found.
+   *
+   * With the same data, corruption and recipe, every later step has the bits of the run that never stopped. What would
+   * change them (threads, device, dtype, another build) is `ERR_CONFIG` unless `allowNondeterministic` allows it. A recipe
+   * with `minutes` follows the clock: its seconds so far count on, but no two such runs have equal bits.
+   *
+   * @example
+   * const trainer = await Trainer.resume('runs/mine')
+   * for await (const { step, total } of trainer.run(examples, { folder: 'runs/mine' })) console.log(step, total)
+   * await trainer.model.dispose()
+   */
+  static async resume(from: string | FoundCheckpoint, options: ResumeOptions = {}): Promise<Trainer> {
+    const { model, state } = await loadCheckpoint(from, options)
+    const trainer = new Trainer(model, state.recipe, options.now)
+    trainer.#position = state.position
+    trainer.#seconds = state.seconds
+    return trainer
+  }
+
   /** Optimizer steps done. */
   get step(): number {
     return this.#position.step
@@ -60,7 +88,7 @@ export class Trainer {
     const { recipe, model } = this
     const session = sessionOf(model)
     this.#begin()
-    const folder = options.folder === undefined ? undefined : await this.#open(options.folder)
+    const folder = await this.#open(options.folder)
     const stream = prefetched(
       batches(dataset, {
         tokenizer: model.tokenizer,
@@ -106,9 +134,15 @@ export class Trainer {
           dropped: batch.value.dropped,
         })
 
-        // 4) look and keep
-        const complete = { ...report, ...(await this.#evaluation(options)), ...(await this.#checkpoint(folder)) }
+        // 4) look and keep; the line comes first, so that no checkpoint lacks a line of its past
+        const checkpoint = this.#checkpointDue(folder)
+        const complete = {
+          ...report,
+          ...(await this.#evaluation(options)),
+          ...(checkpoint === undefined ? {} : { checkpoint }),
+        }
         await folder?.append(complete)
+        if (checkpoint !== undefined) await folder?.saveCheckpoint(this.step, recipe.keep, (to) => this.#writeFiles(to))
         yield complete
       }
     } catch (error) {
@@ -117,7 +151,8 @@ export class Trainer {
     } finally {
       if (this.#state === 'running') this.#state = 'idle'
       await stream.return()
-      await folder?.[Symbol.asyncDispose]()
+      await folder?.finish()
+      if (folder !== options.folder) await folder?.[Symbol.asyncDispose]()
     }
   }
 
@@ -131,20 +166,31 @@ export class Trainer {
       throw new MergeError('ERR_NONFINITE', `checkpoint: step ${this.step} was not finite; its state is not saved`)
     }
     await this.model.writeFiles(folder)
-    await sessionOf(this.model).save(join(folder, 'optimizer.safetensors'), 'optimizer')
-    await writeJson(folder, 'trainer.json', {
-      format: 1,
-      position: this.#position,
-      seconds: this.#seconds,
-      threads: computeThreads() ?? null,
-      recipe: this.recipe,
-    })
+    await sessionOf(this.model).save(join(folder, optimizerName), 'optimizer')
+    await this.#readBack(folder)
+    const state = { position: this.#position, seconds: this.#seconds, recipe: this.recipe }
+    await writeJson(folder, stateName, stateOf(state, this.model.config))
   }
 
-  async #checkpoint(folder: RunFolder | undefined): Promise<{ checkpoint?: string }> {
-    const { saveEvery, keep } = this.recipe
-    if (folder === undefined || saveEvery === 0 || !this.#isDue(saveEvery)) return {}
-    return { checkpoint: await folder.saveCheckpoint(this.step, keep, (temporary) => this.#writeFiles(temporary)) }
+  // Weights can leave the range of their type in the very step whose loss and gradient were finite. A checkpoint with
+  // such weights would verify, and push the last good one out; the engine refuses to read it, so it is read at once.
+  async #readBack(folder: string): Promise<void> {
+    const session = sessionOf(this.model)
+    try {
+      await session.load(join(folder, 'model.safetensors'), 'model')
+      await session.load(join(folder, optimizerName), 'optimizer')
+    } catch (cause) {
+      if (!isMergeError(cause, 'ERR_CHECKPOINT') || !cause.message.includes('finite')) throw cause
+      this.#state = 'failed'
+      throw new MergeError('ERR_NONFINITE', `checkpoint of step ${this.step}: ${cause.message}; it is not saved`, {
+        cause,
+      })
+    }
+  }
+
+  #checkpointDue(folder: RunFolder | undefined): string | undefined {
+    const { saveEvery } = this.recipe
+    return saveEvery > 0 && this.#isDue(saveEvery) ? folder?.checkpointOf(this.step) : undefined
   }
 
   async #evaluation({ evaluate }: RunOptions): Promise<{ evaluation?: Readonly<Record<string, number>> }> {
@@ -165,11 +211,15 @@ export class Trainer {
     this.#state = 'running'
   }
 
-  async #open(folder: string): Promise<RunFolder> {
+  async #open(given: string | RunFolder | undefined): Promise<RunFolder | undefined> {
+    let folder: RunFolder | undefined
     try {
-      return await RunFolder.open(folder)
+      folder = typeof given === 'string' ? await RunFolder.open(given) : given
+      await folder?.start(this.step)
+      return folder
     } catch (error) {
       this.#state = 'idle'
+      if (folder !== given) await folder?.[Symbol.asyncDispose]()
       throw error
     }
   }

@@ -123,7 +123,13 @@ describe('train', () => {
     const { output, errors } = await command(['train', 'run.json', '--json'])
     expect(jsonLines(output).map(({ step }) => step)).toEqual([1, 2, 3, 4])
     expect(errors).toBe('')
-    expect(readdirSync(join(folder, 'out')).sort()).toEqual(['checkpoints', 'metrics.jsonl', 'model'])
+    expect(readdirSync(join(folder, 'out')).sort()).toEqual([
+      'checkpoints',
+      'config.json',
+      'data.json',
+      'metrics.jsonl',
+      'model',
+    ])
     expect(readdirSync(join(folder, 'out/checkpoints')).sort()).toEqual(['step-2', 'step-4'])
     expect(jsonLines(readFileSync(join(folder, 'out/metrics.jsonl'), 'utf8'))).toHaveLength(4)
     await command(['edit', '-m', 'out/model', 'a fox'])

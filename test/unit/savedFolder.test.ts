@@ -5,7 +5,13 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { isMergeError } from '../../src/errors.js'
 import { verifyFolder, writeFolder } from '../../src/savedFolder.js'
-import { latestCheckpoint, rotateCheckpoints } from '../../src/training/checkpoint.js'
+import {
+  latestCheckpoint,
+  resumableCheckpoint,
+  rotateCheckpoints,
+  setAsideAfter,
+  sweepLeftovers,
+} from '../../src/training/checkpoint.js'
 
 let place: string
 beforeEach(async () => {
@@ -136,9 +142,13 @@ describe('verifyFolder', () => {
 
   it.each(lies)('finds %s', async (_, message, lie) => {
     await save('step-1', 1)
-    await lie(join(place, 'step-1'))
-    const error: unknown = await verifyFolder(join(place, 'step-1')).catch((thrown: unknown) => thrown)
+    await save('step-2', 2)
+    await lie(join(place, 'step-2'))
+    const error: unknown = await verifyFolder(join(place, 'step-2')).catch((thrown: unknown) => thrown)
     expect(isMergeError(error, 'ERR_CHECKPOINT') && error.message).toMatch(message)
+    const found = await latestCheckpoint(place)
+    expect(found?.step).toBe(1)
+    expect(found?.refused.map((refused) => refused.message)).toEqual([expect.stringMatching(message)])
   })
 
   it('finds each of many flipped bits', async () => {
@@ -170,12 +180,41 @@ describe('checkpoints', () => {
     expect(await latestCheckpoint(join(place, 'nowhere'))).toBeUndefined()
   })
 
-  it('rotation counts only those that verify, and clears what a dead save left', async () => {
+  it('there may be none that verifies', async () => {
+    expect(await resumableCheckpoint(place)).toBeUndefined()
+    for (const step of [1, 2]) {
+      await save(`step-${step}`, step)
+      await rm(join(place, `step-${step}`, 'config.json'))
+    }
+    await expect(resumableCheckpoint(place)).rejects.toMatchObject({
+      code: 'ERR_CHECKPOINT',
+      message: expect.stringMatching(/no checkpoint verifies; the newest: .*step-2: config.json is missing/),
+    })
+  })
+
+  it('rotation counts only those that verify', async () => {
     for (const step of [1, 2, 3, 4]) await save(`step-${step}`, step)
     await truncate(join(place, 'step-4', 'model.safetensors'), 1)
-    await mkdir(join(place, 'step-5.tmp-999999999-abcd'))
-    await mkdir(join(place, `step-6.tmp-${process.pid}-abcd`))
     await rotateCheckpoints(place, 2)
-    expect((await readdir(place)).sort()).toEqual(['step-2', 'step-3', 'step-4', `step-6.tmp-${process.pid}-abcd`])
+    expect((await readdir(place)).sort()).toEqual(['step-2', 'step-3', 'step-4'])
+  })
+
+  it('what a killed save left goes; what it had moved out of its way comes back', async () => {
+    await save('model', 1, 'older')
+    await save('step-3', 3)
+    await rename(join(place, 'model'), join(place, 'model.old-999999999-ab'))
+    await mkdir(join(place, 'step-3.old-999999999-ab'))
+    await mkdir(join(place, 'step-5.tmp-999999999-ab'))
+    await mkdir(join(place, `step-6.tmp-${process.pid}-ab`))
+    await mkdir(join(place, `step-7.tmp-${process.ppid}-ab`))
+    await sweepLeftovers(place)
+    expect((await readdir(place)).sort()).toEqual(['model', 'step-3', `step-7.tmp-${process.ppid}-ab`])
+    expect((await verifyFolder(join(place, 'model'))).step).toBe(1)
+  })
+
+  it('later checkpoints make room, and stay', async () => {
+    for (const step of [1, 2, 3]) await save(`step-${step}`, step)
+    await setAsideAfter(place, 2)
+    expect((await readdir(place)).sort()).toEqual(['step-1', 'step-2', expect.stringMatching(/^step-3\.aside-/)])
   })
 })

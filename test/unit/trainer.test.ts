@@ -161,7 +161,7 @@ describe('Trainer', () => {
     ]
     expect((await readdir(join(folder, 'checkpoints', 'step-7'))).sort()).toEqual(files)
     const state = JSON.parse(await readFile(join(folder, 'checkpoints', 'step-7', 'trainer.json'), 'utf8'))
-    expect(state).toMatchObject({ format: 1, position: { step: 7, epoch: 2 }, recipe: { steps: 7, seed: 0 } })
+    expect(state).toMatchObject({ format: 2, position: { step: 7, epoch: 2 }, recipe: { steps: 7, seed: 0 } })
   })
 
   it('one run at a time', async () => {
