@@ -46,6 +46,9 @@ void save_tensors(const std::string& path, const std::vector<Parameters::Entry>&
   std::vector<io::TensorView> views;
   for (const auto& entry : entries) {
     host.push_back(entry.tensor.detach().to(at::kCPU).contiguous());
+    if (!at::isfinite(host.back()).all().item<bool>()) {
+      throw Error("ERR_NONFINITE", io::json_string(entry.name) + ": expected finite values, received NaN or infinity");
+    }
     views.push_back(
         {entry.name, dtype_name(host.back().scalar_type()), host.back().sizes().vec(), host.back().const_data_ptr()});
   }

@@ -8,7 +8,7 @@
 
 namespace merge::nn {
 
-// Copies to the host and writes; the file must not exist yet.
+// Copies to the host and writes; the file must not exist yet. Weights that are not finite are never written.
 void save_tensors(const std::string& path, const std::vector<Parameters::Entry>& entries);
 
 // Fills the tensors from the file, all or none: names and shapes must agree exactly and every value must be finite.

@@ -165,27 +165,20 @@ export class Trainer {
     if (this.#state === 'failed') {
       throw new MergeError('ERR_NONFINITE', `checkpoint: step ${this.step} was not finite; its state is not saved`)
     }
-    await this.model.writeFiles(folder)
-    await sessionOf(this.model).save(join(folder, optimizerName), 'optimizer')
-    await this.#readBack(folder)
-    const state = { position: this.#position, seconds: this.#seconds, recipe: this.recipe }
-    await writeJson(folder, stateName, stateOf(state, this.model.config))
-  }
-
-  // Weights can leave the range of their type in the very step whose loss and gradient were finite. A checkpoint with
-  // such weights would verify, and push the last good one out; the engine refuses to read it, so it is read at once.
-  async #readBack(folder: string): Promise<void> {
-    const session = sessionOf(this.model)
+    // Weights can leave the range of their type in the very step whose loss and gradient were finite; the engine writes
+    // none that did, so the last good checkpoint is never pushed out by a bad one.
     try {
-      await session.load(join(folder, 'model.safetensors'), 'model')
-      await session.load(join(folder, optimizerName), 'optimizer')
+      await this.model.writeFiles(folder)
+      await sessionOf(this.model).save(join(folder, optimizerName), 'optimizer')
     } catch (cause) {
-      if (!isMergeError(cause, 'ERR_CHECKPOINT') || !cause.message.includes('finite')) throw cause
+      if (!isMergeError(cause, 'ERR_NONFINITE')) throw cause
       this.#state = 'failed'
       throw new MergeError('ERR_NONFINITE', `checkpoint of step ${this.step}: ${cause.message}; it is not saved`, {
         cause,
       })
     }
+    const state = { position: this.#position, seconds: this.#seconds, recipe: this.recipe }
+    await writeJson(folder, stateName, stateOf(state, this.model.config))
   }
 
   #checkpointDue(folder: RunFolder | undefined): string | undefined {

@@ -285,3 +285,13 @@ TEST(a_shift_goes_with_its_letter_when_a_locked_token_stands_behind) {
   }
   CHECK(false);
 }
+
+TEST(weights_that_overflowed_are_never_saved) {
+  Session session(tiny::config());
+  Record step = tiny::step();
+  step.set("learningRate", 1e39);
+  session.train_step(step, tiny::counting_batch(1, 4, 6));
+  const std::string path = temporary("overflowed");
+  CHECK(code_of([&] { session.save(path, "model"); }) == "ERR_NONFINITE");
+  CHECK(access(path.c_str(), F_OK) != 0);
+}

@@ -25,13 +25,12 @@ const toy = () => {
       },
     }),
     save: async (path: string, part: 'model' | 'optimizer') => {
+      if (part === 'model' && state[part] > unbearable)
+        throw new MergeError('ERR_NONFINITE', `${part}: expected finite values`)
       await writeFile(path, String(state[part]))
     },
     load: async (path: string, part: 'model' | 'optimizer') => {
-      const value = Number(await readFile(path, 'utf8'))
-      if (part === 'model' && value > unbearable)
-        throw new MergeError('ERR_CHECKPOINT', `${part}: expected finite values`)
-      state[part] = value
+      state[part] = Number(await readFile(path, 'utf8'))
     },
   }
 }
