@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <mutex>
 
 #include "merge/round.h"
@@ -107,6 +108,13 @@ void check_batch(const Record& step, const TrainBatch& batch, const ModelOptions
   check_range(step, "countSmoothing", 0, 1);
 }
 
+// What the optimizer gets; NaN fits no range.
+void check_update(const Record& step) {
+  const double largest = std::numeric_limits<double>::max();
+  for (const char* name : {"learningRate", "epsilon", "weightDecay", "clip"}) check_range(step, name, 0, largest);
+  for (const char* name : {"beta1", "beta2"}) check_range(step, name, 0, 1);
+}
+
 NamedArray host_array(const Tensor& tensor) {
   const Tensor host = tensor.detach().to(at::kCPU, at::kFloat).contiguous();
   return {host.sizes().vec(), {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()}};
@@ -123,6 +131,7 @@ Record Session::train_step(const Record& step, const TrainBatch& batch) {
     Model& model = state_->model;
     use_precision_of(model);
     check_batch(step, batch, model.options());
+    check_update(step);
     const double clip = step.number("clip");
     const AdamWOptions adamw{step.number("learningRate"), step.number("beta1"), step.number("beta2"),
                              step.number("epsilon"), step.number("weightDecay")};

@@ -5,7 +5,16 @@
 
 namespace merge {
 
-enum class Purpose : uint64_t { kInit = 1, kDelete, kSubsequence, kOwnFill, kRollIn, kGateNoise, kSample };
+enum class Purpose : uint64_t {
+  kInit = 1,
+  kDelete,
+  kSubsequence,
+  kOwnFill,
+  kRollIn,
+  kGateNoise,
+  kSample,
+  kOwnFillStart,
+};
 
 // splitmix64 of its inputs, chained; passes as a counter-based generator for sampling (not for cryptography).
 class Random {

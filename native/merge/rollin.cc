@@ -61,7 +61,7 @@ Rows own_fill(const Model& model, const Rows& x, const Rows& y, double share, co
   at::NoGradGuard no_grad;
   Rows chosen_y;
   for (const int64_t r : chosen) chosen_y.append(y.row(r));
-  const Rows start = random_subsequence(chosen_y, draws.of(Purpose::kSubsequence));
+  const Rows start = random_subsequence(chosen_y, draws.of(Purpose::kOwnFillStart));
   const Skeleton skeleton = drop(start, std::vector<uint8_t>(start.tokens.size(), 1));
   const Insertion insertion = oracle_insertion(skeleton, chosen_y, model.options().mask, model.options().max_insert);
   const Rows own = filled(insertion.masked, model.fill(start, skeleton, insertion.masked).argmax(1));

@@ -91,7 +91,26 @@ TEST(evaluate_changes_nothing_and_repeats_itself) {
   const TrainBatch batch = tiny::counting_batch(2, 8, 9);
   const double before = session.evaluate(tiny::step(), batch).number("total");
   CHECK(session.evaluate(tiny::step(), batch).number("total") == before);
+  CHECK(session.memory().number("gradientBytes") == 0);  // a model that never learned holds none
+  CHECK(session.memory().number("optimizerBytes") == 0);
   CHECK(session.train_step(tiny::step(), batch).number("total") == before);
+  CHECK(session.memory().number("gradientBytes") == session.memory().number("parameterBytes"));
+}
+
+TEST(bfloat16_learns_as_float32_does) {
+  Session narrow(tiny::config("bfloat16")), wide(tiny::config());
+  const TrainBatch batch = tiny::counting_batch(1, 16, 10);
+  double first = 0, of_narrow = 0, of_wide = 0;
+  for (int64_t n = 0; n < 60; ++n) {
+    Record step = tiny::step(n);
+    for (const char* off : {"subsequence", "ownFill", "ownDeletion"}) step.set(off, 0.0);
+    of_narrow = narrow.train_step(step, batch).number("total");
+    of_wide = wide.train_step(step, batch).number("total");
+    if (n == 0) first = of_wide;
+  }
+  std::printf("  loss %.3f -> bfloat16 %.3f, float32 %.3f\n", first, of_narrow, of_wide);
+  CHECK(of_narrow < .6 * first);
+  CHECK(std::abs(of_narrow - of_wide) < .1 * first);
 }
 
 TEST(saved_and_loaded_it_goes_on_with_the_same_bits) {
@@ -187,8 +206,13 @@ TEST(wrong_input_gets_its_code) {
   config = tiny::config();
   config.set("device", std::string("cuda:0"));
   CHECK(code_of([&] { Session bad(config); }) == "ERR_DEVICE");
-  Record rate = tiny::step();
-  rate.set("learningRate", std::nan(""));
+  for (const char* name : {"learningRate", "clip", "beta1", "epsilon", "weightDecay"}) {
+    for (const double bad : {std::nan(""), -1.0, static_cast<double>(INFINITY)}) {
+      Record update = tiny::step();
+      update.set(name, bad);
+      CHECK(code_of([&] { session.train_step(update, tiny::counting_batch(1, 2, 5)); }) == "ERR_CONFIG");
+    }
+  }
   session.cancelled = true;
   CHECK(code_of([&] { session.train_step(tiny::step(), tiny::counting_batch(1, 2, 5)); }) == "ERR_ABORTED");
 }
