@@ -108,10 +108,9 @@ Model::Model(const Record& config)
 Model::Reading Model::read(const Rows& x) const {
   Reading reading;
   reading.packed = nn::pack(x, options_.bos, options_.eos, options_.placement.device);
-  const Tensor angles_TK = encoder_.angles(reading.packed.positions_T, options_.placement.dtype);
-  reading.hidden_TD =
-      encoder_.forward(encoder_.embed(reading.packed, options_.placement.dtype), angles_TK, reading.packed);
-  reading.keep_T = deleter_.forward(reading.hidden_TD, angles_TK, reading.packed.offsets);
+  const nn::View view = encoder_.view(reading.packed.positions_T, reading.packed.offsets, options_.placement.dtype);
+  reading.hidden_TD = encoder_.forward(encoder_.embed(reading.packed, options_.placement.dtype), view);
+  reading.keep_T = deleter_.forward(reading.hidden_TD, view);
   reading.gate_B = gate_.forward(reading.hidden_TD, reading.keep_T, reading.packed.offsets);
   return reading;
 }
@@ -128,9 +127,8 @@ Inserter::Output Model::gaps(const Reading& reading, const Skeleton& skeleton) c
     offsets.push_back(static_cast<int64_t>(kept.size()));
   }
   const Tensor kept_SD = reading.hidden_TD.index_select(0, nn::index_tensor(kept, options_.placement.device));
-  const Tensor angles_SK =
-      encoder_.angles(nn::row_positions(offsets, options_.placement.device), options_.placement.dtype);
-  return inserter_.forward(kept_SD, angles_SK, offsets);
+  const Tensor positions_S = nn::row_positions(offsets, options_.placement.device);
+  return inserter_.forward(kept_SD, encoder_.view(positions_S, offsets, options_.placement.dtype));
 }
 
 Tensor Model::fill(const Rows& x, const Skeleton& skeleton, const Masked& masked) const {
@@ -144,8 +142,8 @@ Tensor Model::fill(const Rows& x, const Skeleton& skeleton, const Masked& masked
                                                    nn::index_tensor(carried.counts, options_.placement.device));
     embedded_TD = embedded_TD.index_add(0, masks_M, nn::project(mean_MD.to(options_.placement.dtype), carry_));
   }
-  const Tensor angles_TK = encoder_.angles(packed.positions_T, options_.placement.dtype);
-  const Tensor hidden_TD = encoder_.forward(embedded_TD, angles_TK, packed);
+  const nn::View view = encoder_.view(packed.positions_T, packed.offsets, options_.placement.dtype);
+  const Tensor hidden_TD = encoder_.forward(embedded_TD, view);
   return encoder_.logits(hidden_TD.index_select(0, masks_M));
 }
 

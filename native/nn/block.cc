@@ -20,13 +20,15 @@ Block::Block(Parameters& parameters, const std::string& name, const BlockOptions
   down_ = parameters.add(name + ".feed_forward.down.weight", {width, inner}, {.deviation = options.output_deviation});
 }
 
-Tensor Block::forward(const Tensor& x_TD, const Tensor& angles_TK, const Offsets& offsets) const {
-  return forward(x_TD, angles_TK, [&](const Tensor& qkv) { return ops::ragged_attention(qkv, offsets, heads()); });
+Tensor Block::forward(const Tensor& x_TD, const View& view) const {
+  return forward(x_TD, view.angles_TK,
+                 [&](const Tensor& qkv) { return ops::ragged_attention(qkv, view.offsets, heads(), view.bias); });
 }
 
 Tensor Block::forward(const Tensor& x_TD, const Tensor& angles_TK, const Attend& attend) const {
   const Tensor qkv = project(ops::rms_norm(x_TD, attention_norm_, options_.norm_epsilon), qkv_);
-  const Tensor turned = ops::rope(qkv, angles_TK, options_.heads + options_.key_heads);  // v stays
+  // Queries and keys turn, values stay.
+  const Tensor turned = angles_TK.defined() ? ops::rope(qkv, angles_TK, options_.heads + options_.key_heads) : qkv;
   const Tensor middle = add_projected(x_TD, attend(turned), attention_output_);
   const Tensor gate_up = project(ops::rms_norm(middle, feed_forward_norm_, options_.norm_epsilon), gate_up_);
   return add_projected(middle, ops::swiglu(gate_up), down_);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "nn/parameters.h"
+#include "nn/view.h"
 #include "ops/ragged_attention.h"
 
 namespace merge::nn {
@@ -26,10 +27,10 @@ class Block {
  public:
   Block(Parameters& parameters, const std::string& name, const BlockOptions& options);
 
-  // x [T, D], angles [T, K] of ops::rope_angles -> [T, D].
+  // x [T, D], angles [T, K] of ops::rope_angles or undefined -> [T, D].
   Tensor forward(const Tensor& x_TD, const Tensor& angles_TK, const Attend& attend) const;
-  // Every position attends to all of its row.
-  Tensor forward(const Tensor& x_TD, const Tensor& angles_TK, const Offsets& offsets) const;
+  // Every position attends to all of its row, as far as the view's bias lets it.
+  Tensor forward(const Tensor& x_TD, const View& view) const;
 
   ops::Heads heads() const { return {options_.heads, options_.key_heads}; }
 

@@ -149,6 +149,15 @@ std::vector<int64_t> square_offsets(const Offsets& offsets) {
   return begins;
 }
 
+Tensor key_bias(const Tensor& bias_T, const Offsets& offsets) {
+  std::vector<Tensor> rows;
+  for (size_t r = 0; r + 1 < offsets.size(); ++r) {
+    const int64_t n = offsets[r + 1] - offsets[r];
+    rows.push_back(bias_T.narrow(0, offsets[r], n).repeat({n}));
+  }
+  return at::cat(rows).unsqueeze(0);
+}
+
 Tensor ragged_attention_reference(const Tensor& qkv, const Offsets& offsets, Heads heads, const Tensor& bias) {
   const Layout layout(qkv.size(1), heads);
   const auto begins = square_offsets(offsets);

@@ -21,4 +21,7 @@ Tensor ragged_attention_reference(const Tensor& qkv, const Offsets& offsets, Hea
 // Where the n x n scores of each row begin; the last entry is their total S.
 std::vector<int64_t> square_offsets(const Offsets& offsets);
 
+// The bias [1, S] that adds bias_T of a key to each of its scores.
+Tensor key_bias(const Tensor& bias_T, const Offsets& offsets);
+
 }  // namespace merge::ops
