@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import type { NativeRecord } from './native.js'
-import { type Schedule, warmupThenLinear } from './training/schedule.js'
+import { type Schedule, scheduleValues, warmupThenLinear } from './training/schedule.js'
 
 const number = (low: number, high: number) => {
   const expected = high === Infinity ? `expected a number >= ${low}` : `expected ${low}..${high}`
@@ -32,7 +32,33 @@ const placement = {
     .describe('medium: float32 matrices may be multiplied in bfloat16 where the processor has it (AMX), as in PyTorch'),
 }
 
+// Decision: the profiles of spec section 1. What a profile means for the options that are left out.
+const profileDefaults = {
+  aligned: {
+    localMix: 7,
+    deleter: 'block',
+    inserter: 'block',
+    countSource: 'counts',
+    gateFeatures: 'doubt',
+    condition: 'carry',
+  },
+  literal: {
+    localMix: 0,
+    deleter: 'linear',
+    inserter: 'pointer',
+    countSource: 'literal',
+    gateFeatures: 'mean',
+    condition: 'none',
+  },
+} as const
+
+const countSources = ['counts', 'poisson', 'length', 'literal', 'budget'] as const
+
 const modelFields = z.strictObject({
+  profile: z
+    .enum(['aligned', 'literal'])
+    .default('aligned')
+    .describe('aligned: each decision learns from the edit oracle; literal: the formulas of the seed (section 1)'),
   layers: whole(1, 256).default(3).describe('encoder blocks (reference size 12; 3 learns in minutes on a CPU)'),
   width: whole(2, 16384).default(128).describe('model dimension D (reference size 768)'),
   heads: whole(1, 256).default(4).describe('attention heads H; divides width (reference size 12)'),
@@ -43,18 +69,43 @@ const modelFields = z.strictObject({
   maxInsert: whole(1, 1024).default(16).describe('most masks per gap and round, K_max (H1)'),
   localMix: whole(0, 63)
     .refine((taps) => taps === 0 || taps % 2 === 1, 'expected 0 or an odd number up to 63')
-    .default(7)
-    .describe('taps of a depthwise convolution over the embeddings, so that a character meets its neighbours; 0: none'),
+    .optional()
+    .describe(
+      'taps of a depthwise convolution over the embeddings, so that a character meets its neighbours; 0: none ' +
+        '(default 7; literal: 0)',
+    ),
   ropeBase: above(1, 1e9).default(10_000).describe('base of the rotary positions (LLaMA)'),
   normEpsilon: above(0, 1e-2).default(1e-5).describe('epsilon of RMSNorm and LayerNorm'),
-  deleter: z.enum(['block', 'linear']).default('block').describe('D1: a block before the linear layer, or none (H16)'),
-  inserter: z.enum(['block', 'linear']).default('block').describe('D2: a block over the kept states, or none (H1)'),
+  deleter: z
+    .enum(['block', 'linear'])
+    .optional()
+    .describe('D1: a block before the linear layer, or none (H16; default block; literal: linear)'),
+  inserter: z
+    .enum(['block', 'linear', 'pointer'])
+    .optional()
+    .describe('D2: a block over the kept states, none, or a bidirectional GRU (H1; default block; literal: pointer)'),
+  countSource: z
+    .enum(countSources)
+    .optional()
+    .describe(
+      'where the number of masks comes from: a count per gap, an expected count, the total of the row, the length ' +
+        'difference of the seed, or that up to a wanted length (section 2; default counts; literal: literal)',
+    ),
   gateFeatures: z
     .enum(['doubt', 'mean'])
-    .default('doubt')
-    .describe('what the gate reads; doubt: one wrong token can move it (H14)'),
-  condition: z.enum(['none', 'carry']).default('carry').describe('what the filler may see of deleted tokens (H30)'),
-  encodings: z.enum(['two']).default('two').describe('encoder passes per round (H17)'),
+    .optional()
+    .describe('what the gate reads; doubt: one wrong token can move it (H14; default doubt; literal: mean)'),
+  condition: z
+    .enum(['none', 'carry', 'draft'])
+    .optional()
+    .describe(
+      'what the filler may see of deleted tokens (H30): nothing, their mean embedding, or the whole draft before the ' +
+        'row (default carry; literal: none)',
+    ),
+  encodings: z
+    .enum(['one', 'two', 'three'])
+    .default('two')
+    .describe("encoder passes per round (H17); one: the last round's filling serves gate and deleter, too"),
   ...placement,
 })
 
@@ -66,7 +117,19 @@ export const modelConfig = modelFields
       refuse('heads', `expected width / heads to be an even number, received ${config.width} / ${config.heads}`)
     }
   })
-  .transform((config) => ({ ...config, feedForward: config.feedForward ?? 8 * Math.ceil(config.width / 3) }))
+  .transform((config) => {
+    const defaults = profileDefaults[config.profile]
+    return {
+      ...config,
+      feedForward: config.feedForward ?? 8 * Math.ceil(config.width / 3),
+      localMix: config.localMix ?? defaults.localMix,
+      deleter: config.deleter ?? defaults.deleter,
+      inserter: config.inserter ?? defaults.inserter,
+      countSource: config.countSource ?? defaults.countSource,
+      gateFeatures: config.gateFeatures ?? defaults.gateFeatures,
+      condition: config.condition ?? defaults.condition,
+    }
+  })
 
 export type ModelConfig = Readonly<z.output<typeof modelConfig>>
 export type ModelOptions = z.input<typeof modelConfig>
@@ -150,6 +213,11 @@ const drafts = z
 /** The share of each kind of draft a training row starts from (H28). */
 export type DraftShares = Readonly<z.output<typeof drafts>>
 
+const samplerTemperature = scheduleConfig.refine(
+  (schedule) => scheduleValues(schedule).every((value) => value > 0 && Number.isFinite(value)),
+  'expected values above 0',
+)
+
 /** How a model is trained. */
 export const recipe = z
   .strictObject({
@@ -184,6 +252,38 @@ export const recipe = z
     countSmoothing: number(0, 0.9999).default(0.01).describe('smoothing of the count targets (H10)'),
     scoreEntropy: number(0, Infinity).default(1e-3).describe('weight of the entropy bonus of the gap scores (H10)'),
     gateCost: number(0, Infinity).default(0.05).describe('c: cost of opening the gate (H11)'),
+    temperature: samplerTemperature
+      .default({ linear: { from: 2, to: 1, start: 5000, steps: 5000 } })
+      .describe('of the straight-through samplers, above 0, a schedule (section 6)'),
+    gradient: z
+      .enum(['stop', 'st', 'gumbel'])
+      .default('stop')
+      .describe('what reaches a round from the next one: nothing, or the straight-through choice of its tokens (H7)'),
+    window: whole(1, 64)
+      .optional()
+      .describe(
+        'rounds that a gradient goes back through (truncated back-propagation); default 1, with one encoding a round ' +
+          'all of them',
+      ),
+    deletion: z
+      .enum(['hard', 'soft'])
+      .default('hard')
+      .describe(
+        'soft: deleted tokens stay as keys that hardly count, so that the fill reaches the deleter (H8); the literal ' +
+          'profile always does so',
+      ),
+    firstRound: z
+      .enum(['gate', 'generate'])
+      .optional()
+      .describe('who decides in the first round; generate: it deletes nothing (H13; default gate; literal: generate)'),
+    editThreshold: number(0, 1).default(0.5).describe('tau_edit: the gate opens above it, in training'),
+    reconstruction: z
+      .enum(['oracle', 'positional', 'axe', 'oaxe', 'ctc'])
+      .optional()
+      .describe(
+        "what the fill is compared with: the oracle's tokens, the target position by position, or the target under an " +
+          'alignment: monotone (AXE), of any order (OAXE), with blanks (CTC) (section 5; default oracle; literal: positional)',
+      ),
     gateNoise: number(0, 1).default(0.05).describe('standard deviation of the gate noise (H22)'),
     gateNoiseShare: number(0, 1).default(0.1).describe('share of the run with gate noise, from its start (H22)'),
     drafts: drafts.describe('shares of the drafts a row starts from (H28)'),
@@ -218,12 +318,24 @@ export interface StepChoice {
   readonly rounds: number
   readonly learningRate: number
   readonly gateNoise: number
+  readonly temperature: number
 }
 
 /** The record of one training step; its names are the engine's. */
-export function stepRecord(config: Recipe, choice: StepChoice): NativeRecord {
+export function stepRecord(
+  config: Recipe,
+  choice: StepChoice,
+  model: Pick<ModelConfig, 'profile' | 'encodings'>,
+): NativeRecord {
+  const isLiteral = model.profile === 'literal'
   return {
     ...choice,
+    gradient: config.gradient,
+    window: config.window ?? (model.encodings === 'one' ? choice.rounds : 1),
+    deletion: config.deletion,
+    firstRound: config.firstRound ?? (isLiteral ? 'generate' : 'gate'),
+    editThreshold: config.editThreshold,
+    reconstruction: config.reconstruction ?? (isLiteral ? 'positional' : 'oracle'),
     seed: config.seed,
     beta1: config.beta1,
     beta2: config.beta2,
@@ -259,6 +371,24 @@ const refineFields = z.strictObject({
   fillThreshold: number(0, 1)
     .default(0)
     .describe('a mask filled with less probability waits for a later round (H19); 0: all are filled at once'),
+  fillSchedule: z
+    .enum(['all', 'linear', 'cosine'])
+    .default('all')
+    .describe('share of the waiting masks that are filled in a round, the surest first, all by the last one (H19)'),
+  firstRound: z
+    .enum(['gate', 'generate'])
+    .default('gate')
+    .describe('generate: the first round deletes nothing, as in the training of the literal profile (H13)'),
+  countSource: z
+    .enum(countSources)
+    .optional()
+    .describe("where the number of masks comes from (section 2): the model's own (default), literal or budget"),
+  lengthRatio: number(0, 1e6)
+    .default(1)
+    .describe('countSource literal: masks for each deleted token, at least one in all (section 2)'),
+  targetLength: whole(0, 32768)
+    .optional()
+    .describe('countSource budget: tokens that a row grows to; default the maxLength of the model'),
   temperature: number(0, 100).default(0).describe('of the filler; 0: the most probable token'),
   topK: whole(0, 1e6).default(0).describe('sample among the k most probable tokens; 0: all'),
   topP: above(0, 1).default(1).describe('sample among the most probable tokens that hold this mass'),
@@ -309,9 +439,37 @@ export interface RoundChoice {
 }
 
 /** The record of one refinement round; its names are the engine's. */
-export function roundRecord(config: RefineConfig, choice: RoundChoice): NativeRecord {
-  const { mode, editThreshold, keepThreshold, temperature, topK, topP, seed } = config
+export function roundRecord(
+  config: RefineConfig,
+  choice: RoundChoice,
+  model: Pick<ModelConfig, 'countSource'>,
+): NativeRecord {
+  const { editThreshold, keepThreshold, lengthRatio, temperature, topK, topP, seed } = config
+  const left = config.maxRounds - choice.round
   // The last round leaves no mask behind.
-  const fillThreshold = choice.round + 1 < config.maxRounds ? config.fillThreshold : 0
-  return { mode, editThreshold, keepThreshold, fillThreshold, temperature, topK, topP, seed, ...choice }
+  const isLast = left <= 1
+  const isScheduled = config.fillSchedule !== 'all' && !isLast
+  return {
+    mode: choice.round === 0 && config.firstRound === 'generate' ? 'gen' : config.mode,
+    editThreshold,
+    keepThreshold,
+    fillThreshold: isLast ? 0 : isScheduled && config.fillThreshold === 0 ? 1 : config.fillThreshold,
+    fillShare: isScheduled ? fillShare(config.fillSchedule, choice.round, config.maxRounds) : 0,
+    countSource: config.countSource ?? model.countSource,
+    lengthRatio,
+    targetLength: Math.min(config.targetLength ?? choice.maxLength, choice.maxLength),
+    temperature,
+    topK,
+    topP,
+    seed,
+    ...choice,
+  }
+}
+
+// Of the masks that still wait in this round (from 0): linear leaves equal parts, cosine starts slowly (MaskGIT).
+function fillShare(schedule: 'linear' | 'cosine' | 'all', round: number, rounds: number): number {
+  if (schedule === 'all') return 1
+  const waiting = (done: number): number =>
+    schedule === 'linear' ? 1 - done / rounds : Math.cos((Math.PI / 2) * (done / rounds))
+  return 1 - waiting(round + 1) / waiting(round)
 }

@@ -18,9 +18,17 @@ Tensor recon_loss(const Tensor& logits_MV, const Tensor& targets_M, double smoot
 Tensor compression_loss(const Tensor& keep_logits_N, const Tensor& keep_N, const Tensor& rows_N, const Tensor& gate_B,
                         double reduction, double kl_weight);
 
-// Cross-entropy of the counts over gaps - weight * mean over rows of the entropy of softmax(score) over the row's gaps.
-Tensor pointer_loss(const Tensor& count_GC, const Tensor& counts_G, const Tensor& score_G, const Tensor& rows_G,
-                    int64_t rows, double smoothing, double entropy_weight);
+// Cross-entropy of the counts over gaps.
+Tensor count_loss(const Tensor& count_GC, const Tensor& counts_G, double smoothing);
+
+// Poisson deviance, mean of y - x + x log(x / y) with y = exp(log_rate), the seed's gap-length reading (H2).
+Tensor poisson_loss(const Tensor& log_rate, const Tensor& counts);
+
+// Cross-entropy of softmax(score) over a row's gaps against the shares of its counts, mean over rows that insert.
+Tensor allotment_loss(const Tensor& score_G, const Tensor& counts_G, const Tensor& rows_G, int64_t rows);
+
+// Mean over rows of the entropy of softmax(score) over the row's gaps.
+Tensor score_entropy(const Tensor& score_G, const Tensor& rows_G, int64_t rows);
 
 // BCE(g, needs an edit) + cost * g, mean over rows.
 Tensor gate_loss(const Tensor& gate_logits_B, const Tensor& needs_B, double cost);

@@ -27,7 +27,8 @@ Tensor Encoder::embed(const Packed& packed, at::ScalarType dtype) const {
 
 View Encoder::view(const Tensor& positions_T, const Offsets& offsets, at::ScalarType dtype,
                    const Tensor& key_bias_T) const {
-  View view{offsets, {}, {}};
+  View view;
+  view.offsets = offsets;
   // Half-width activations still turn by float32 angles.
   view.angles_TK = ops::rope_angles(positions_T, options_.block.width / options_.block.heads, options_.rope_base,
                                     dtype == at::kDouble ? at::kDouble : at::kFloat);
@@ -42,8 +43,18 @@ Tensor Encoder::mean_embedding(const Tensor& tokens_N, const Tensor& groups_N, c
   return sum_MD / counts_M.clamp_min(1).unsqueeze(1).to(sum_MD.scalar_type());
 }
 
+Tensor Encoder::mixed_embedding(const Tensor& probability_MV) const {
+  return at::mm(probability_MV - probability_MV.detach(), embedding_.to(probability_MV.scalar_type()));
+}
+
 Tensor Encoder::forward(const Tensor& embedded_TD, const View& view) const {
-  Tensor x_TD = mix_.defined() ? ops::row_mix(embedded_TD, mix_, view.offsets) : embedded_TD;
+  Tensor x_TD = embedded_TD;
+  if (mix_.defined() && view.solid_T.defined()) {
+    x_TD = x_TD.index_copy(0, view.solid_T,
+                           ops::row_mix(x_TD.index_select(0, view.solid_T), mix_, view.solid_offsets));
+  } else if (mix_.defined()) {
+    x_TD = ops::row_mix(x_TD, mix_, view.offsets);
+  }
   for (const Block& block : blocks_) x_TD = block.forward(x_TD, view);
   return ops::rms_norm(x_TD, norm_, options_.block.norm_epsilon);
 }

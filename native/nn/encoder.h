@@ -29,6 +29,8 @@ class Encoder {
   // softly deleted share one with their neighbour. key_bias_T, if given, is added to every score of a key.
   View view(const Tensor& positions_T, const Offsets& offsets, at::ScalarType dtype,
             const Tensor& key_bias_T = {}) const;
+  // Embeddings weighted by p - sg(p) over the vocabulary: [M, V] -> [M, D], zeros with a gradient for p.
+  Tensor mixed_embedding(const Tensor& probability_MV) const;
   // Hidden states of embedded rows, normalised: [T, D] -> [T, D].
   Tensor forward(const Tensor& embedded_TD, const View& view) const;
   // Tied head: hidden [M, D] -> logits [M, V], in float32 or wider.

@@ -29,7 +29,7 @@ Terms terms_of(const Model& model, const Rows& x, const Rows& y) {
   std::vector<int64_t> tokens, rows;
   for (int64_t r = 0; r < x.count(); ++r) {
     for (int64_t i = 0; i < x.length(r); ++i) {
-      tokens.push_back(reading.packed.token(r, i));
+      tokens.push_back(reading.states.token(r, i));
       rows.push_back(r);
     }
   }
@@ -38,14 +38,14 @@ Terms terms_of(const Model& model, const Rows& x, const Rows& y) {
   const Tensor keep_N = at::tensor(at::ArrayRef<uint8_t>(keep)).to(options), rows_N = nn::index_tensor(rows, at::kCPU);
   const Skeleton skeleton = drop(x, keep);
   const Insertion insertion = oracle_insertion(skeleton, y, model.options().mask, model.options().max_insert);
-  const auto gaps = model.gaps(reading, skeleton);
+  const auto gaps = model.gaps(reading.states, x, skeleton);
   std::vector<int64_t> counts(insertion.counts_G.begin(), insertion.counts_G.end()), gap_rows;
   for (int64_t r = 0; r < x.count(); ++r) gap_rows.insert(gap_rows.end(), skeleton.rows.length(r) + 1, r);
-  const Tensor logits = model.fill(x, skeleton, insertion.masked);
+  const Tensor logits = model.fill(x, skeleton, insertion.masked).logits_MV;
   return {recon_loss(logits, nn::index_tensor(insertion.targets_M, at::kCPU), .1),
           compression_loss(keep_logits, keep_N, rows_N, at::full({x.count()}, .3, options), .2, .1),
-          pointer_loss(gaps.count_GC, nn::index_tensor(counts, at::kCPU), gaps.score_G,
-                       nn::index_tensor(gap_rows, at::kCPU), x.count(), .01, 1e-3),
+          count_loss(gaps.count_GC, nn::index_tensor(counts, at::kCPU), .01) -
+              1e-3 * score_entropy(gaps.score_G, nn::index_tensor(gap_rows, at::kCPU), x.count()),
           gate_loss(reading.gate_B, at::tensor(at::ArrayRef<float>(needs)).to(options), .05),
           length_loss(keep_logits, keep_N, rows_N, x.count())};
 }
@@ -138,8 +138,8 @@ TEST(dropping_nothing_is_reading_alone) {
   const Rows x = tiny::rows(9, 3, 12);
   const auto reading = model.read(x);
   const Skeleton whole = drop(x, std::vector<uint8_t>(x.tokens.size(), 1));
-  CHECK(model.gaps(reading, whole).count_GC.size(0) == static_cast<int64_t>(x.tokens.size()) + x.count());
-  CHECK(model.gaps(reading, whole).count_GC.size(1) == 7);
+  CHECK(model.gaps(reading.states, x, whole).count_GC.size(0) == static_cast<int64_t>(x.tokens.size()) + x.count());
+  CHECK(model.gaps(reading.states, x, whole).count_GC.size(1) == 7);
 }
 
 TEST(bfloat16_stays_close_to_float32) {
