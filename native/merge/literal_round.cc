@@ -59,7 +59,7 @@ RoundLoss literal_round(const Model& model, const StepOptions& options, const Wa
   }
   const auto k_B = literal_k(x, skeleton, model.options().max_length);
   const ops::StraightThrough pointed =
-      ops::pointer_st(gaps.score_G, gap_offsets, k_B, options.temperature, draw.draws.of(Purpose::kPointer));
+      ops::pointer_st(gaps.score_G, gap_offsets, k_B, options.temperature, draw.draws.of(Purpose::kPointerSt));
   std::vector<int32_t> counts(gap_rows.size());
   {
     // sync: insertion happens on the host.
