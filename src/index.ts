@@ -86,6 +86,7 @@ export {
 export type { Figure } from './training/figure.js'
 export { type RunConfig, type RunConfigInput, runConfig } from './training/runConfig.js'
 export { RunFolder } from './training/runFolder.js'
+export type { Sample, SampleSpan } from './training/sample.js'
 export {
   positionOf,
   type Ramp,

@@ -3,6 +3,7 @@
 import type { StepChoice } from '../config.js'
 import { MergeError } from '../errors.js'
 import type { LossTerms } from '../merge/losses.js'
+import type { Sample } from './sample.js'
 
 /** What one optimizer step did. */
 export interface StepReport {
@@ -48,6 +49,8 @@ export interface StepReport {
   readonly dropped: number
   /** What `evaluate` found after this step. */
   readonly evaluation?: Readonly<Record<string, number>>
+  /** Held-out texts on their way through the model, as it is after this step. */
+  readonly samples?: readonly Sample[]
   /** The checkpoint that was written after this step. */
   readonly checkpoint?: string
 }

@@ -1,4 +1,4 @@
-// RunFolder: what a run leaves behind: metrics.jsonl, one line a step, and its checkpoints. One trainer at a time.
+// RunFolder: what a run leaves behind: metrics.jsonl, TensorBoard's event files, checkpoints. One trainer at a time.
 
 import { type FileHandle, mkdir, open, readdir, rmdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import { rotateCheckpoints, setAsideAfter, stepFolder, sweepLeftovers } from './
 import { cutMetrics, metricsName } from './metrics.js'
 import type { StepReport } from './report.js'
 import { RunLock } from './runLock.js'
+import { EventFile, tensorboardName } from './tensorboard.js'
 
 /** The folder of a run, held against a second trainer until it is disposed. */
 export class RunFolder {
@@ -17,6 +18,7 @@ export class RunFolder {
   readonly #lock: RunLock
   readonly #isNew: boolean
   #metrics: FileHandle | undefined
+  #events: EventFile | undefined
 
   private constructor(folder: string, lock: RunLock, isNew: boolean) {
     this.folder = folder
@@ -43,7 +45,7 @@ export class RunFolder {
     return (metrics?.size ?? 0) > 0 || checkpoints.length > 0
   }
 
-  /** Makes the folder ready for the step after `step`: metrics and checkpoints of later steps make room. */
+  /** Makes the folder ready for the step after `step`: metrics, events and checkpoints of later steps make room. */
   async start(step: number): Promise<void> {
     if (step === 0 && (await this.holdsRun())) {
       throw new MergeError(
@@ -57,12 +59,14 @@ export class RunFolder {
       const path = join(this.folder, metricsName)
       await cutMetrics(path, step)
       this.#metrics = await open(path, 'a')
+      this.#events = await EventFile.open(join(this.folder, tensorboardName), step)
     })
   }
 
-  /** Adds a line to metrics.jsonl. */
+  /** Adds a line to metrics.jsonl and an event for TensorBoard. */
   async append(report: StepReport): Promise<void> {
     await this.#metrics?.appendFile(`${JSON.stringify(report)}\n`)
+    await this.#events?.append(report)
   }
 
   /** Where the checkpoint of a step goes. */
@@ -74,15 +78,18 @@ export class RunFolder {
   async saveCheckpoint(step: number, keep: number, write: (temporary: string) => Promise<void>): Promise<void> {
     // A checkpoint must not outlive the lines of its steps.
     await this.#metrics?.datasync()
+    await this.#events?.sync()
     await writeFolder(this.checkpointOf(step), { kind: 'checkpoint', step }, write)
     await rotateCheckpoints(this.checkpoints, keep)
   }
 
   /** Ends what `start` began; the folder stays held. */
   async finish(): Promise<void> {
-    const metrics = this.#metrics
+    const [metrics, events] = [this.#metrics, this.#events]
     this.#metrics = undefined
+    this.#events = undefined
     await metrics?.close()
+    await events?.close()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -13,6 +13,7 @@ import type { FoundCheckpoint } from './checkpoint.js'
 import { type StepReport, stepReport } from './report.js'
 import { loadCheckpoint, type ResumeOptions } from './resume.js'
 import { RunFolder } from './runFolder.js'
+import type { Sample } from './sample.js'
 import { positionOf, type RunPosition, valueAt } from './schedule.js'
 import { optimizerName, stateName, stateOf } from './trainerState.js'
 
@@ -28,9 +29,11 @@ export interface RunOptions {
   readonly corruption?: Corruption
   /** Asked every `evaluateEvery` steps and at the end; what it finds goes into the report. */
   readonly evaluate?: (model: MergeModel) => Promise<Readonly<Record<string, number>>>
+  /** Asked together with `evaluate`: held-out texts on their way through the model, for people who read the run. */
+  readonly samples?: (model: MergeModel) => Promise<readonly Sample[]>
   /**
-   * Where metrics.jsonl and, every `saveEvery` steps and at the end, checkpoints go. One trainer at a time; lines and
-   * checkpoints of steps that this run has yet to take make room.
+   * Where metrics.jsonl, TensorBoard's event files and, every `saveEvery` steps and at the end, checkpoints go. One
+   * trainer at a time; lines, events and checkpoints of steps that this run has yet to take make room.
    */
   readonly folder?: string | RunFolder
 }
@@ -186,10 +189,13 @@ export class Trainer {
     return saveEvery > 0 && this.#isDue(saveEvery) ? folder?.checkpointOf(this.step) : undefined
   }
 
-  async #evaluation({ evaluate }: RunOptions): Promise<{ evaluation?: Readonly<Record<string, number>> }> {
+  async #evaluation({ evaluate, samples }: RunOptions): Promise<Pick<StepReport, 'evaluation' | 'samples'>> {
     const { evaluateEvery } = this.recipe
-    if (evaluate === undefined || evaluateEvery === 0 || !this.#isDue(evaluateEvery)) return {}
-    return { evaluation: await evaluate(this.model) }
+    if (evaluateEvery === 0 || !this.#isDue(evaluateEvery)) return {}
+    return {
+      ...(evaluate === undefined ? {} : { evaluation: await evaluate(this.model) }),
+      ...(samples === undefined ? {} : { samples: await samples(this.model) }),
+    }
   }
 
   #isDue(every: number): boolean {
