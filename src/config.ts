@@ -128,6 +128,14 @@ const weights = z
   })
   .prefault({})
 
+const best = z.strictObject({
+  metric: z.string('expected a name').min(1, 'expected a name').describe('a number of the evaluation, such as exact'),
+  mode: z.enum(['max', 'min']).default('max').describe('whether more or less of it is better'),
+})
+
+/** Which evaluation is the best of a run. */
+export type BestRule = Readonly<z.output<typeof best>>
+
 const drafts = z
   .strictObject({
     task: number(0, Infinity).default(0.7).describe("the example's own draft; skipped for an example that has none"),
@@ -197,6 +205,11 @@ export const recipe = z
     saveEvery: whole(0, 1e9).default(500).describe('steps between checkpoints of a run that has a folder; 0: none'),
     keep: whole(1, 1e6).default(3).describe('checkpoints kept; older ones are removed'),
     evaluateEvery: whole(0, 1e9).default(0).describe('steps between evaluations; 0: none'),
+    best: best.optional().describe('keeps the checkpoint with the best evaluation as checkpoints/best; absent: none'),
+  })
+  .refine((options) => options.best === undefined || options.evaluateEvery > 0, {
+    path: ['best'],
+    message: 'expected with evaluateEvery above 0, received evaluateEvery 0',
   })
   .transform((options) => ({
     ...options,

@@ -53,6 +53,8 @@ export interface StepReport {
   readonly samples?: readonly Sample[]
   /** The checkpoint that was written after this step. */
   readonly checkpoint?: string
+  /** The best checkpoint, where this step's evaluation is the best so far. */
+  readonly best?: string
 }
 
 /** What the trainer knows beside the engine's record. */

@@ -12,7 +12,7 @@ import { type FoundCheckpoint, resumableCheckpoint } from './checkpoint.js'
 import { differences, exactnessOf, optimizerName, readState, type TrainerState } from './trainerState.js'
 
 /** What of a recipe may change when a run goes on. A changed length moves what is left of the schedules. */
-export const freeOfRecipe = ['steps', 'minutes', 'saveEvery', 'keep', 'evaluateEvery'] as const
+export const freeOfRecipe = ['steps', 'minutes', 'saveEvery', 'keep', 'evaluateEvery', 'best'] as const
 
 /** How a run goes on. Threads, device and dtype are those of the checkpoint unless they are given. */
 export type ResumeOptions = LoadOptions & {

@@ -4,6 +4,7 @@ import { type FileHandle, mkdir, open, readdir, rmdir, stat } from 'node:fs/prom
 import { join } from 'node:path'
 import { MergeError } from '../errors.js'
 import { writeFolder } from '../savedFolder.js'
+import { bestFolder, bestStepIn, setBestAside } from './best.js'
 import { rotateCheckpoints, setAsideAfter, stepFolder, sweepLeftovers } from './checkpoint.js'
 import { cutMetrics, metricsName } from './metrics.js'
 import type { StepReport } from './report.js'
@@ -56,6 +57,7 @@ export class RunFolder {
     await reached(this.folder, async () => {
       await mkdir(this.checkpoints, { recursive: true })
       await setAsideAfter(this.checkpoints, step)
+      await setBestAside(this.checkpoints, step)
       const path = join(this.folder, metricsName)
       await cutMetrics(path, step)
       this.#metrics = await open(path, 'a')
@@ -74,11 +76,25 @@ export class RunFolder {
     return stepFolder(this.checkpoints, step)
   }
 
+  /** Where the best checkpoint goes. */
+  get best(): string {
+    return bestFolder(this.checkpoints)
+  }
+
+  /** The step of the best checkpoint that lies here; `undefined` where there is none. */
+  async bestStep(): Promise<number | undefined> {
+    return bestStepIn(this.checkpoints)
+  }
+
+  /** Writes the best checkpoint so far in the place of the one before it; no rotation removes it. */
+  async saveBest(step: number, write: (temporary: string) => Promise<void>): Promise<void> {
+    await this.#syncLines()
+    await writeFolder(this.best, { kind: 'checkpoint', step }, write)
+  }
+
   /** Writes the checkpoint of a step, and removes those beyond the newest `keep` that verify. */
   async saveCheckpoint(step: number, keep: number, write: (temporary: string) => Promise<void>): Promise<void> {
-    // A checkpoint must not outlive the lines of its steps.
-    await this.#metrics?.datasync()
-    await this.#events?.sync()
+    await this.#syncLines()
     await writeFolder(this.checkpointOf(step), { kind: 'checkpoint', step }, write)
     await rotateCheckpoints(this.checkpoints, keep)
   }
@@ -90,6 +106,12 @@ export class RunFolder {
     this.#events = undefined
     await metrics?.close()
     await events?.close()
+  }
+
+  // A checkpoint must not outlive the lines of its steps.
+  async #syncLines(): Promise<void> {
+    await this.#metrics?.datasync()
+    await this.#events?.sync()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -9,6 +9,7 @@ import { randomFrom } from '../random.js'
 import { writeFolder, writeJson } from '../savedFolder.js'
 import type { Corruption } from '../text/corruption.js'
 import { type BatchPosition, batches, type Dataset, firstPosition, prefetched } from './batches.js'
+import { type BestSoFar, bestStill, newBest } from './best.js'
 import type { FoundCheckpoint } from './checkpoint.js'
 import { type StepReport, stepReport } from './report.js'
 import { loadCheckpoint, type ResumeOptions } from './resume.js'
@@ -51,6 +52,7 @@ export class Trainer {
   readonly #now: () => number
   #position: BatchPosition = firstPosition
   #seconds = 0
+  #best: BestSoFar | undefined
   #state: 'idle' | 'running' | 'failed' = 'idle'
 
   /** `now` is the clock of the run in milliseconds; tests bring their own. */
@@ -78,6 +80,7 @@ export class Trainer {
     const trainer = new Trainer(model, state.recipe, options.now)
     trainer.#position = state.position
     trainer.#seconds = state.seconds
+    trainer.#best = state.best
     return trainer
   }
 
@@ -90,7 +93,7 @@ export class Trainer {
   async *run(dataset: Dataset, options: RunOptions = {}): AsyncGenerator<StepReport, void, undefined> {
     const { recipe, model } = this
     const session = sessionOf(model)
-    this.#begin()
+    this.#begin(options)
     const folder = await this.#open(options.folder)
     const stream = prefetched(
       batches(dataset, {
@@ -139,12 +142,17 @@ export class Trainer {
 
         // 4) look and keep; the line comes first, so that no checkpoint lacks a line of its past
         const checkpoint = this.#checkpointDue(folder)
+        const found = await this.#evaluation(options)
+        const best = this.#bestAfter(found, folder)
         const complete = {
           ...report,
-          ...(await this.#evaluation(options)),
+          ...found,
           ...(checkpoint === undefined ? {} : { checkpoint }),
+          ...(best === undefined ? {} : { best }),
         }
         await folder?.append(complete)
+        // Before the checkpoint of the step, which knows of it.
+        if (best !== undefined) await folder?.saveBest(this.step, (to) => this.#writeFiles(to))
         if (checkpoint !== undefined) await folder?.saveCheckpoint(this.step, recipe.keep, (to) => this.#writeFiles(to))
         yield complete
       }
@@ -180,7 +188,8 @@ export class Trainer {
         cause,
       })
     }
-    const state = { position: this.#position, seconds: this.#seconds, recipe: this.recipe }
+    const best = this.#best === undefined ? {} : { best: this.#best }
+    const state = { position: this.#position, seconds: this.#seconds, recipe: this.recipe, ...best }
     await writeJson(folder, stateName, stateOf(state, this.model.config))
   }
 
@@ -198,11 +207,24 @@ export class Trainer {
     }
   }
 
+  // Where the best checkpoint goes, if this step's evaluation is the best so far.
+  #bestAfter({ evaluation }: Pick<StepReport, 'evaluation'>, folder: RunFolder | undefined): string | undefined {
+    if (this.recipe.best === undefined || evaluation === undefined) return undefined
+    const best = newBest(this.recipe.best, { step: this.step, evaluation }, this.#best)
+    if (best === undefined) return undefined
+    this.#best = best
+    return folder?.best
+  }
+
   #isDue(every: number): boolean {
     return this.step % every === 0 || this.#isOver()
   }
 
-  #begin(): void {
+  #begin({ evaluate, folder }: RunOptions): void {
+    if (this.recipe.best !== undefined && (evaluate === undefined || folder === undefined)) {
+      const lacks = evaluate === undefined ? 'an evaluation to judge by' : 'a folder to keep it in'
+      throw new MergeError('ERR_CONFIG', `recipe.best: expected ${lacks}, received none`)
+    }
     if (this.#state === 'running')
       throw new MergeError('ERR_INPUT', 'run: expected one run at a time, received a second')
     if (this.#state === 'failed')
@@ -215,6 +237,7 @@ export class Trainer {
     try {
       folder = typeof given === 'string' ? await RunFolder.open(given) : given
       await folder?.start(this.step)
+      this.#best = bestStill(this.#best, this.recipe.best, await folder?.bestStep())
       return folder
     } catch (error) {
       this.#state = 'idle'

@@ -5,6 +5,7 @@ import { type ModelConfig, recipe } from '../config.js'
 import { startedEngine } from '../model.js'
 import { checkpointError, type Manifest, readJson } from '../savedFolder.js'
 import { packageVersion } from '../version.js'
+import { bestSoFar } from './best.js'
 
 /** Name of the file in a checkpoint. */
 export const stateName = 'trainer.json'
@@ -31,6 +32,7 @@ const stateSchema = z.strictObject({
   seconds: z.number().min(0),
   exactness,
   recipe,
+  best: bestSoFar.optional(),
 })
 
 /** What decides the bits of a step beside weights, data and recipe. */
@@ -40,7 +42,7 @@ export type TrainerState = Readonly<z.output<typeof stateSchema>>
 
 /** What trainer.json will say. */
 export function stateOf(
-  state: Pick<TrainerState, 'position' | 'seconds' | 'recipe'>,
+  state: Pick<TrainerState, 'position' | 'seconds' | 'recipe' | 'best'>,
   config: ModelConfig,
 ): TrainerState {
   return { format, ...state, exactness: exactnessOf(config) }
