@@ -7,7 +7,7 @@ import { writeFolder } from '../savedFolder.js'
 import { bestFolder, bestStepIn, setBestAside } from './best.js'
 import { rotateCheckpoints, setAsideAfter, stepFolder, sweepLeftovers } from './checkpoint.js'
 import { cutMetrics, metricsName } from './metrics.js'
-import type { StepReport } from './report.js'
+import type { CommonReport } from './report.js'
 import { RunLock } from './runLock.js'
 import { EventFile, tensorboardName } from './tensorboard.js'
 
@@ -66,7 +66,7 @@ export class RunFolder {
   }
 
   /** Adds a line to metrics.jsonl and an event for TensorBoard. */
-  async append(report: StepReport): Promise<void> {
+  async append(report: CommonReport): Promise<void> {
     await this.#metrics?.appendFile(`${JSON.stringify(report)}\n`)
     await this.#events?.append(report)
   }

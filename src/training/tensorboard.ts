@@ -4,7 +4,7 @@ import { type FileHandle, mkdir, open, readdir, readFile, rm, truncate } from 'n
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { pace } from './pace.js'
-import type { StepReport } from './report.js'
+import type { CommonReport } from './report.js'
 import type { Sample } from './sample.js'
 import { type Summary, startEvent, stepOfEvent, summaryEvent, versionEvent } from './summaryEvent.js'
 import { frameBytes, framed, recordsOf } from './tfRecord.js'
@@ -41,7 +41,7 @@ export class EventFile {
   }
 
   /** Adds what a step did. */
-  async append(report: StepReport): Promise<void> {
+  async append(report: CommonReport): Promise<void> {
     await this.#write(summaryEvent({ wallTime: this.#now() / 1000, step: report.step }, summaryOf(report)))
   }
 
@@ -60,7 +60,7 @@ export class EventFile {
 }
 
 /** The scalars and texts of a report: `loss/`, `train/`, `evaluation/` and `samples/`. */
-export function summaryOf(report: StepReport): Summary {
+export function summaryOf(report: CommonReport): Summary {
   const { total, terms, evaluation = {}, samples = [], step: _, progress: __, secondsLeft: ___, ...rest } = report
   const scalars = {
     ...tagged('loss', { total, ...terms }),

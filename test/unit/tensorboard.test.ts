@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { mergeFigures } from '../../src/merge/mergeTask.js'
 import { type StepReport, stepReport } from '../../src/training/report.js'
 import { startEvent, stepOfEvent, summaryEvent, versionEvent } from '../../src/training/summaryEvent.js'
 import { EventFile, summaryOf } from '../../src/training/tensorboard.js'
@@ -29,7 +30,7 @@ beforeEach(async () => {
 const reportOf = (step: number, more: Partial<StepReport> = {}): StepReport => {
   const clock = { progress: 0.5, epoch: 2, seconds: 10, secondsLeft: 5, tokensPerSecond: 2000, dropped: 1 }
   return {
-    ...stepReport(plainReport, { step: step - 1, rounds: 1, learningRate: 3e-3, gateNoise: 0, ...clock }),
+    ...stepReport(plainReport, { step: step - 1, learningRate: 3e-3, ...clock }, mergeFigures),
     ...more,
   }
 }
