@@ -36,6 +36,9 @@ const modelFields = z.strictObject({
   layers: whole(1, 256).default(3).describe('encoder blocks (reference size 12; 3 learns in minutes on a CPU)'),
   width: whole(2, 16384).default(128).describe('model dimension D (reference size 768)'),
   heads: whole(1, 256).default(4).describe('attention heads H; divides width (reference size 12)'),
+  keyHeads: whole(1, 256)
+    .optional()
+    .describe('heads of keys and values, each shared by heads / keyHeads queries (LLaMA 2 GQA); default: heads'),
   feedForward: whole(1, 65536)
     .optional()
     .describe('inner width of SwiGLU; default 8/3 of width, up to a multiple of 8 (LLaMA)'),
@@ -45,6 +48,10 @@ const modelFields = z.strictObject({
     .refine((taps) => taps === 0 || taps % 2 === 1, 'expected 0 or an odd number up to 63')
     .default(7)
     .describe('taps of a depthwise convolution over the embeddings, so that a character meets its neighbours; 0: none'),
+  positions: z
+    .enum(['rope', 'relative', 'absolute'])
+    .default('rope')
+    .describe('rope: queries and keys turn; relative: T5 buckets of distances; absolute: a learned table (section 1)'),
   ropeBase: above(1, 1e9).default(10_000).describe('base of the rotary positions (LLaMA)'),
   normEpsilon: above(0, 1e-2).default(1e-5).describe('epsilon of RMSNorm and LayerNorm'),
   deleter: z.enum(['block', 'linear']).default('block').describe('D1: a block before the linear layer, or none (H16)'),
@@ -65,8 +72,15 @@ export const modelConfig = modelFields
     if (config.width % (2 * config.heads) !== 0) {
       refuse('heads', `expected width / heads to be an even number, received ${config.width} / ${config.heads}`)
     }
+    if (config.heads % (config.keyHeads ?? 1) !== 0) {
+      refuse('keyHeads', `expected a divisor of heads ${config.heads}, received ${config.keyHeads}`)
+    }
   })
-  .transform((config) => ({ ...config, feedForward: config.feedForward ?? 8 * Math.ceil(config.width / 3) }))
+  .transform((config) => ({
+    ...config,
+    keyHeads: config.keyHeads ?? config.heads,
+    feedForward: config.feedForward ?? 8 * Math.ceil(config.width / 3),
+  }))
 
 export type ModelConfig = Readonly<z.output<typeof modelConfig>>
 export type ModelOptions = z.input<typeof modelConfig>

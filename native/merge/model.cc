@@ -9,6 +9,11 @@
 namespace merge {
 namespace {
 
+nn::Positions positions_of(const std::string& word) {
+  if (word == "relative") return nn::Positions::kRelative;
+  return word == "absolute" ? nn::Positions::kAbsolute : nn::Positions::kRope;
+}
+
 nn::EncoderOptions encoder_options(const Record& config) {
   const int64_t width = positive(config, "width"), heads = positive(config, "heads");
   const int64_t layers = positive(config, "layers");
@@ -20,9 +25,12 @@ nn::EncoderOptions encoder_options(const Record& config) {
   const int64_t local_mix = config.integer("localMix");
   expect_config(local_mix == 0 || (local_mix % 2 == 1 && local_mix > 0 && local_mix <= 63),
                 "localMix: expected 0 or an odd number up to 63, received " + std::to_string(local_mix));
+  const int64_t key_heads = positive(config, "keyHeads");
+  expect_config(heads % key_heads == 0, "keyHeads: expected a divisor of heads " + std::to_string(heads) +
+                                            ", received " + std::to_string(key_heads));
   const nn::BlockOptions block{.width = width,
                                .heads = heads,
-                               .key_heads = heads,
+                               .key_heads = key_heads,
                                .feed_forward = positive(config, "feedForward"),
                                .norm_epsilon = config.number("normEpsilon"),
                                .deviation = deviation,
@@ -31,7 +39,9 @@ nn::EncoderOptions encoder_options(const Record& config) {
           .layers = layers,
           .local_mix = local_mix,
           .rope_base = config.number("ropeBase"),
-          .block = block};
+          .block = block,
+          .positions = positions_of(one_of(config, "positions", {"rope", "relative", "absolute"})),
+          .max_positions = positive(config, "maxLength") + 2};
 }
 
 // Packed position of each mask between the sentinels: row r starts 2r of them later, plus its own first one.
