@@ -36,6 +36,7 @@ const placement = {
 const profileDefaults = {
   aligned: {
     localMix: 7,
+    positions: 'rope',
     deleter: 'block',
     inserter: 'block',
     countSource: 'counts',
@@ -44,6 +45,7 @@ const profileDefaults = {
   },
   literal: {
     localMix: 0,
+    positions: 'relative',
     deleter: 'linear',
     inserter: 'pointer',
     countSource: 'literal',
@@ -62,6 +64,9 @@ const modelFields = z.strictObject({
   layers: whole(1, 256).default(3).describe('encoder blocks (reference size 12; 3 learns in minutes on a CPU)'),
   width: whole(2, 16384).default(128).describe('model dimension D (reference size 768)'),
   heads: whole(1, 256).default(4).describe('attention heads H; divides width (reference size 12)'),
+  keyHeads: whole(1, 256)
+    .optional()
+    .describe('heads of keys and values, each shared by heads / keyHeads queries (LLaMA 2 GQA); default: heads'),
   feedForward: whole(1, 65536)
     .optional()
     .describe('inner width of SwiGLU; default 8/3 of width, up to a multiple of 8 (LLaMA)'),
@@ -74,6 +79,10 @@ const modelFields = z.strictObject({
       'taps of a depthwise convolution over the embeddings, so that a character meets its neighbours; 0: none ' +
         '(default 7; literal: 0)',
     ),
+  positions: z
+    .enum(['rope', 'relative', 'absolute'])
+    .optional()
+    .describe('rope: queries and keys turn; relative: T5 buckets of distances; absolute: a learned table (section 1; default rope; literal: relative)'),
   ropeBase: above(1, 1e9).default(10_000).describe('base of the rotary positions (LLaMA)'),
   normEpsilon: above(0, 1e-2).default(1e-5).describe('epsilon of RMSNorm and LayerNorm'),
   deleter: z
@@ -116,13 +125,18 @@ export const modelConfig = modelFields
     if (config.width % (2 * config.heads) !== 0) {
       refuse('heads', `expected width / heads to be an even number, received ${config.width} / ${config.heads}`)
     }
+    if (config.heads % (config.keyHeads ?? 1) !== 0) {
+      refuse('keyHeads', `expected a divisor of heads ${config.heads}, received ${config.keyHeads}`)
+    }
   })
   .transform((config) => {
     const defaults = profileDefaults[config.profile]
     return {
       ...config,
+      keyHeads: config.keyHeads ?? config.heads,
       feedForward: config.feedForward ?? 8 * Math.ceil(config.width / 3),
       localMix: config.localMix ?? defaults.localMix,
+      positions: config.positions ?? defaults.positions,
       deleter: config.deleter ?? defaults.deleter,
       inserter: config.inserter ?? defaults.inserter,
       countSource: config.countSource ?? defaults.countSource,

@@ -14,6 +14,11 @@ namespace {
 
 constexpr double kSoftKey = 1e-6;  // what a deleted token still weighs as a key (H8)
 
+nn::Positions positions_of(const std::string& word) {
+  if (word == "relative") return nn::Positions::kRelative;
+  return word == "absolute" ? nn::Positions::kAbsolute : nn::Positions::kRope;
+}
+
 nn::EncoderOptions encoder_options(const Record& config) {
   const int64_t width = positive(config, "width"), heads = positive(config, "heads");
   const int64_t layers = positive(config, "layers");
@@ -25,9 +30,12 @@ nn::EncoderOptions encoder_options(const Record& config) {
   const int64_t local_mix = config.integer("localMix");
   expect_config(local_mix == 0 || (local_mix % 2 == 1 && local_mix > 0 && local_mix <= 63),
                 "localMix: expected 0 or an odd number up to 63, received " + std::to_string(local_mix));
+  const int64_t key_heads = positive(config, "keyHeads");
+  expect_config(heads % key_heads == 0, "keyHeads: expected a divisor of heads " + std::to_string(heads) +
+                                            ", received " + std::to_string(key_heads));
   const nn::BlockOptions block{.width = width,
                                .heads = heads,
-                               .key_heads = heads,
+                               .key_heads = key_heads,
                                .feed_forward = positive(config, "feedForward"),
                                .norm_epsilon = config.number("normEpsilon"),
                                .deviation = deviation,
@@ -36,7 +44,10 @@ nn::EncoderOptions encoder_options(const Record& config) {
           .layers = layers,
           .local_mix = local_mix,
           .rope_base = config.number("ropeBase"),
-          .block = block};
+          .block = block,
+          .positions = positions_of(one_of(config, "positions", {"rope", "relative", "absolute"})),
+          // A condition, its separator and the row between its sentinels.
+          .max_positions = 3 * positive(config, "maxLength") + 4};
 }
 
 int64_t encodings_of(const std::string& word) { return word == "one" ? 1 : word == "two" ? 2 : 3; }

@@ -1,6 +1,7 @@
-// Encoder: embedding, local mix, blocks, final norm; the head shares the embedding's matrix.
+// Encoder: embedding, local mix, positions, blocks, final norm; the head shares the embedding's matrix.
 #include "nn/encoder.h"
 
+#include "ops/relative_bias.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
 #include "ops/row_mix.h"
@@ -14,6 +15,14 @@ Encoder::Encoder(Parameters& parameters, const EncoderOptions& options) : option
     mix_ = parameters.add("encoder.mix.weight", {options.local_mix, options.block.width}, {.deviation = .5});
     // Starts near the identity: a position is itself plus some of its neighbours.
     mix_.detach().select(0, options.local_mix / 2).add_(1);
+  }
+  if (options.positions == Positions::kRelative) {
+    relative_ = parameters.add("encoder.relative.weight", {options.block.heads, ops::kRelativeBuckets},
+                               {.deviation = options.block.deviation});
+  }
+  if (options.positions == Positions::kAbsolute) {
+    absolute_ = parameters.add("encoder.positions.weight", {options.max_positions, options.block.width},
+                               {.deviation = options.block.deviation});
   }
   for (int64_t i = 0; i < options.layers; ++i) {
     blocks_.emplace_back(parameters, "encoder.blocks." + std::to_string(i), options.block);
@@ -29,10 +38,17 @@ View Encoder::view(const Tensor& positions_T, const Offsets& offsets, at::Scalar
                    const Tensor& key_bias_T) const {
   View view;
   view.offsets = offsets;
-  // Half-width activations still turn by float32 angles.
-  view.angles_TK = ops::rope_angles(positions_T, options_.block.width / options_.block.heads, options_.rope_base,
-                                    dtype == at::kDouble ? at::kDouble : at::kFloat);
-  if (key_bias_T.defined()) view.bias = ops::key_bias(key_bias_T, offsets);
+  view.positions_T = positions_T;
+  if (options_.positions == Positions::kRope) {
+    // Half-width activations still turn by float32 angles.
+    view.angles_TK = ops::rope_angles(positions_T, options_.block.width / options_.block.heads, options_.rope_base,
+                                      dtype == at::kDouble ? at::kDouble : at::kFloat);
+  }
+  if (relative_.defined()) view.bias = ops::relative_bias(relative_, positions_T, offsets);
+  if (key_bias_T.defined()) {
+    const Tensor key_bias = ops::key_bias(key_bias_T, offsets);
+    view.bias = view.bias.defined() ? view.bias + key_bias : key_bias;
+  }
   return view;
 }
 
@@ -55,6 +71,7 @@ Tensor Encoder::forward(const Tensor& embedded_TD, const View& view) const {
   } else if (mix_.defined()) {
     x_TD = ops::row_mix(x_TD, mix_, view.offsets);
   }
+  if (absolute_.defined()) x_TD = x_TD + at::embedding(absolute_, view.positions_T).to(x_TD.scalar_type());
   for (const Block& block : blocks_) x_TD = block.forward(x_TD, view);
   return ops::rms_norm(x_TD, norm_, options_.block.norm_epsilon);
 }

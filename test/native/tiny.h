@@ -12,6 +12,7 @@ inline Record config(const std::string& dtype = "float32", const std::string& co
                                                                   {"width", 16},
                                                                   {"layers", 2},
                                                                   {"heads", 2},
+                                                                  {"keyHeads", 2},
                                                                   {"feedForward", 24},
                                                                   {"maxLength", 32},
                                                                   {"maxInsert", 6},
@@ -24,6 +25,7 @@ inline Record config(const std::string& dtype = "float32", const std::string& co
                                                                   {"seed", seed}}) {
     record.set(name, value);
   }
+  record.set("positions", std::string("rope"));
   record.set("ropeBase", 10000.0);
   record.set("normEpsilon", 1e-5);
   record.set("deleter", std::string("block"));

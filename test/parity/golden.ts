@@ -24,7 +24,7 @@ const golden = z.strictObject({
 export type Golden = z.output<typeof golden>
 
 /** The shapes that make.py knows. */
-export const goldenNames = ['usual', 'other', 'plain'] as const
+export const goldenNames = ['usual', 'other', 'plain', 'relative', 'absolute'] as const
 export type GoldenName = (typeof goldenNames)[number]
 
 /** Where a file of a golden model is. */

@@ -48,6 +48,7 @@ describe('parseConfig', () => {
     [refineConfig, { signal: {} }, '', 'signal: expected an AbortSignal, received an object'],
     [draftConfig, { locked: [[0]] }, '', 'locked[0]: expected [start, end), received a list of 1'],
     [modelConfig, { heads: 3 }, '', 'heads: expected width / heads to be an even number, received 128 / 3'],
+    [modelConfig, { keyHeads: 3 }, '', 'keyHeads: expected a divisor of heads 4, received 3'],
     [modelConfig, { device: 'gpu' }, '', 'device: expected "cpu" or "cuda:<n>", received "gpu"'],
     [modelConfig, { layers: 0 }, '', 'layers: expected a whole number 1..256, received 0'],
     [runConfig, { ...run, folders: 'x' }, '', 'folders: unknown key; did you mean "folder"?'],
@@ -115,8 +116,8 @@ describe('records', () => {
     const record = modelRecord(modelConfig.parse({}), { vocabulary: 300, pad: 0, bos: 1, eos: 2, mask: 3, sep: 4 }, 7)
     expect(Object.keys(record).sort()).toEqual(
       (
-        'family vocabulary width layers heads feedForward maxLength maxInsert localMix ropeBase normEpsilon deleter inserter ' +
-        'gateFeatures condition encodings pad bos eos mask sep dtype device matmulPrecision seed'
+        'family vocabulary width layers heads keyHeads feedForward maxLength maxInsert localMix positions ropeBase normEpsilon deleter ' +
+        'inserter gateFeatures condition encodings pad bos eos mask sep dtype device matmulPrecision seed'
       )
         .split(' ')
         .sort(),
