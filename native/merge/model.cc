@@ -19,6 +19,12 @@ nn::Positions positions_of(const std::string& word) {
   return word == "absolute" ? nn::Positions::kAbsolute : nn::Positions::kRope;
 }
 
+// A row between its sentinels and, where it stands behind its draft, that and a separator.
+int64_t max_positions(const Record& config) {
+  const int64_t row = positive(config, "maxLength");
+  return row + 2 + (config.word("condition") == "draft" ? row + 1 : 0);
+}
+
 nn::EncoderOptions encoder_options(const Record& config) {
   const int64_t width = positive(config, "width"), heads = positive(config, "heads");
   const int64_t layers = positive(config, "layers");
@@ -46,8 +52,7 @@ nn::EncoderOptions encoder_options(const Record& config) {
           .rope_base = config.number("ropeBase"),
           .block = block,
           .positions = positions_of(one_of(config, "positions", {"rope", "relative", "absolute"})),
-          // A condition, its separator and the row between its sentinels.
-          .max_positions = 3 * positive(config, "maxLength") + 4};
+          .max_positions = max_positions(config)};
 }
 
 int64_t encodings_of(const std::string& word) { return word == "one" ? 1 : word == "two" ? 2 : 3; }

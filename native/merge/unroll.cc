@@ -102,11 +102,11 @@ Tensor unaligned_recon(const Model& model, const States& states, const Rows& y, 
   const Tensor logits_PV = model.logits(states.hidden_TD.index_select(0, nn::index_tensor(places, device)));
   switch (options.reconstruction) {
     case Reconstruction::kAxe:
-      return axe_loss(logits_PV, offsets, y);
+      return axe(logits_PV, offsets, y, model.options().pad, options.axe_penalty);
     case Reconstruction::kOaxe:
-      return oaxe_loss(logits_PV, offsets, y);
+      return oaxe(logits_PV, offsets, y, model.options().pad);
     case Reconstruction::kCtc:
-      return ctc_loss(logits_PV, offsets, y, model.options().pad);
+      return ctc(logits_PV, offsets, y, model.options().pad);
     default:
       return literal_recon(logits_PV, offsets, y);
   }
