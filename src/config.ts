@@ -82,7 +82,9 @@ const modelFields = z.strictObject({
   positions: z
     .enum(['rope', 'relative', 'absolute'])
     .optional()
-    .describe('rope: queries and keys turn; relative: T5 buckets of distances; absolute: a learned table (section 1; default rope; literal: relative)'),
+    .describe(
+      'rope: queries and keys turn; relative: T5 buckets of distances; absolute: a learned table (section 1; default rope; literal: relative)',
+    ),
   ropeBase: above(1, 1e9).default(10_000).describe('base of the rotary positions (LLaMA)'),
   normEpsilon: above(0, 1e-2).default(1e-5).describe('epsilon of RMSNorm and LayerNorm'),
   deleter: z

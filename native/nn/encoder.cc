@@ -66,8 +66,7 @@ Tensor Encoder::mixed_embedding(const Tensor& probability_MV) const {
 Tensor Encoder::forward(const Tensor& embedded_TD, const View& view) const {
   Tensor x_TD = embedded_TD;
   if (mix_.defined() && view.solid_T.defined()) {
-    x_TD = x_TD.index_copy(0, view.solid_T,
-                           ops::row_mix(x_TD.index_select(0, view.solid_T), mix_, view.solid_offsets));
+    x_TD = x_TD.index_copy(0, view.solid_T, ops::row_mix(x_TD.index_select(0, view.solid_T), mix_, view.solid_offsets));
   } else if (mix_.defined()) {
     x_TD = ops::row_mix(x_TD, mix_, view.offsets);
   }
