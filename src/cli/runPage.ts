@@ -90,11 +90,11 @@ function samples({ sampled }: RunHistory): string[] {
 function trace({ draft, result, target, lines }: Sample, number: number): string {
   const shown = lines ?? [
     [
-      { kind: 'label', text: 'draft   ' },
+      { kind: 'label', text: '   draft   ' },
       { kind: 'kept', text: draft },
     ],
     [
-      { kind: 'label', text: 'result  ' },
+      { kind: 'label', text: '   result  ' },
       { kind: 'kept', text: result },
     ],
   ]
@@ -108,8 +108,8 @@ function trace({ draft, result, target, lines }: Sample, number: number): string
           ],
         ]
   const verdict = target === undefined ? '' : target === result ? ': exact' : ': not exact'
-  const rows = [...shown, ...wanted].map((line) => line.map(marked).join(''))
-  return `<h3>Text ${number}${verdict}</h3>\n<div class="trace">${rows.join('\n')}</div>`
+  const rows = [...shown, ...wanted].map((line) => `<div>${line.map(marked).join('')}</div>`)
+  return `<h3>Text ${number}${verdict}</h3>\n<div class="trace">${rows.join('')}</div>`
 }
 
 // Struck out and bold as well as coloured: not everyone tells red from green.
@@ -132,6 +132,9 @@ function ablationSection(ablations: AblationReport | undefined): string[] {
     const heading = `<tr><th scope="rowgroup" colspan="${head.length}"><b>${escaped(title)}</b></th></tr>`
     return `<tbody>${heading}\n${lines.join('\n')}</tbody>`
   })
-  const table = `<table><caption>${escaped(note)}</caption><thead><tr>${head.map((cell) => `<th scope="col">${escaped(cell)}</th>`).join('')}</tr></thead>\n${bodies.join('\n')}</table>`
-  return [section('Ablations', `<div class="wide" role="region" aria-label="Ablations" tabindex="0">${table}</div>`)]
+  const columns = head.map((cell) => `<th scope="col">${escaped(cell)}</th>`).join('')
+  const table = `<table aria-label="Ablations"><thead><tr>${columns}</tr></thead>\n${bodies.join('\n')}</table>`
+  // A table that is wider than the page moves in a frame of its own, by keys too.
+  const frame = `<div class="wide" role="region" aria-label="Table of ablations" tabindex="0">${table}</div>`
+  return [section('Ablations', `<p>${escaped(note)}</p>\n${frame}`)]
 }

@@ -128,9 +128,9 @@ describe('report.html', () => {
   test('shows the table of a study, its own or that of the run', async () => {
     await writeFile(join(folder, 'ablations.json'), JSON.stringify(study()))
     const { elements, has } = await page()
-    expect(
-      has('caption', '5 steps of training each, 9 held-out examples, seeds 0, 1, 2: mean (standard deviation)'),
-    ).toBe(true)
+    expect(has('p', '5 steps of training each, 9 held-out examples, seeds 0, 1, 2: mean (standard deviation)')).toBe(
+      true,
+    )
     expect(has('th', 'A <b>')).toBe(true)
     const cells = elements.filter(({ name }) => name === 'td').map(({ text }) => text)
     expect(cells).toEqual([
