@@ -7,7 +7,7 @@ import type { StepReport } from '../training/trainer.js'
 import { evaluateRun, type OpenRun } from './openRun.js'
 import type { Progress } from './progress.js'
 import { runSamples } from './runSamples.js'
-import { writeRunPage } from './writeRunPage.js'
+import { pageRenewal, writeRunPage } from './writeRunPage.js'
 
 /** Where a run goes and who watches it. */
 export interface RunWatch {
@@ -22,6 +22,7 @@ export async function trainRun(run: OpenRun, { folder, progress, signal }: RunWa
   const canEvaluate =
     run.heldOut.length > 0 && run.heldOut.every(({ source }) => source !== undefined || corruption !== undefined)
   const firstStep = trainer.step
+  const renewPage = pageRenewal(folder.folder)
   let last: StepReport | undefined
   const saveModel = async (): Promise<void> => {
     await model.save(join(folder.folder, 'model'))
@@ -39,7 +40,7 @@ export async function trainRun(run: OpenRun, { folder, progress, signal }: RunWa
     for await (const report of reports) {
       last = report
       progress.report(report)
-      if (report.evaluation !== undefined) await writeRunPage(folder.folder)
+      if (report.evaluation !== undefined) await renewPage()
     }
     progress.end()
     await saveModel()

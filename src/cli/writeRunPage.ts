@@ -41,6 +41,20 @@ export async function writeRunPage(folder: string): Promise<string> {
   return path
 }
 
+/**
+ * Gives a function that renews the page, unless the time before that it took was more than a fiftieth of the time since:
+ * the metrics of a long run take long to read. `now` is a clock in milliseconds.
+ */
+export function pageRenewal(folder: string, now: () => number = () => performance.now()): () => Promise<void> {
+  let due = Number.NEGATIVE_INFINITY
+  return async () => {
+    const start = now()
+    if (start < due) return
+    await writeRunPage(folder)
+    due = now() + 50 * (now() - start)
+  }
+}
+
 async function readStudy(folder: string): Promise<AblationReport | undefined> {
   const text = await readFile(join(folder, ablationsName), 'utf8').catch(() => undefined)
   if (text === undefined) return undefined

@@ -1,12 +1,12 @@
 // The page of a run: what stands on it, that it parses, loads nothing, runs nothing, and that hostile text stays text.
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { curve, shortNumber } from '../../src/cli/curve.js'
 import { readHistory } from '../../src/cli/runHistory.js'
 import { runPage } from '../../src/cli/runPage.js'
-import { writeRunPage } from '../../src/cli/writeRunPage.js'
+import { pageRenewal, writeRunPage } from '../../src/cli/writeRunPage.js'
 import type { AblationReport } from '../../src/training/ablationReport.js'
 import { spreadOf } from '../../src/training/ablationReport.js'
 import { type Element, elementsOf } from './markupTree.js'
@@ -149,6 +149,21 @@ describe('report.html', () => {
   test('a line that a killed process left unfinished is the end', async () => {
     await writeFile(join(folder, 'metrics.jsonl'), `${JSON.stringify(line(1))}\n{"step":2,"tot`)
     expect((await readHistory(folder)).last?.step).toBe(1)
+  })
+
+  test('is renewed no more often than its reading allows', async () => {
+    let time = 0
+    const renew = pageRenewal(folder, () => (time += 100))
+    const isNew = async () => {
+      await rm(join(folder, 'report.html'), { force: true })
+      await renew()
+      return (await readdir(folder)).includes('report.html')
+    }
+    await metrics([line(1)])
+    expect(await isNew()).toBe(true)
+    expect(await isNew()).toBe(false)
+    time += 10_000
+    expect(await isNew()).toBe(true)
   })
 
   test('a folder that holds nothing is refused, and so is a study that is none', async () => {
