@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ops/tensor.h"
+#include "rows.h"
 
 namespace merge {
 
@@ -35,5 +36,8 @@ Tensor bernoulli_kl(const Tensor& p, const Tensor& q);
 Tensor row_mean(const Tensor& values_N, const Tensor& rows_N, int64_t rows);
 // 1 for each row that has a value, else 0, [B].
 Tensor has_values(const Tensor& rows_N, int64_t rows, const Tensor& like);
+// Logits [M, V] of positions whose rows are `offsets`, beside as many rows of targets (ERR_SHAPE) of tokens below V
+// (ERR_INPUT). `name` is the loss.
+void check_positions(const char* name, const Tensor& logits_MV, const Offsets& offsets, const Rows& targets);
 
 }  // namespace merge

@@ -9,7 +9,7 @@ const layersOfSrc: readonly (readonly string[])[] = [
   ['libtorch'],
   ['native'],
   ['config', 'parseConfig', 'rows', 'savedFolder', 'training/schedule'],
-  ['text/'],
+  ['ops/', 'text/'],
   ['merge/', 'remedi/', 'baselines/'],
   ['training/checkpoint'],
   ['model'],
@@ -20,14 +20,14 @@ const layersOfSrc: readonly (readonly string[])[] = [
 
 const layersOfNative: readonly (readonly string[])[] = [
   ['error.h', 'random.h', 'record.h', 'rows.h'],
-  ['engine.h'],
+  ['engine.h', 'operation.h'],
   ['kernels/', 'text/'],
   ['ops/'],
   ['io/'],
   ['nn/'],
   ['optim/'],
   ['merge/', 'remedi/', 'baselines/'],
-  ['engine.cc', 'session.h', 'session.cc'],
+  ['engine.cc', 'guard.h', 'operation.cc', 'session.h', 'session.cc'],
   ['addon/'],
 ]
 
