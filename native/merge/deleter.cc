@@ -16,9 +16,8 @@ Deleter::Deleter(nn::Parameters& parameters, const std::string& kind, const nn::
   bias_ = parameters.add("deleter.linear.bias", {1}, {.value = 2});
 }
 
-Tensor Deleter::forward(const Tensor& hidden_TD, const Tensor& angles_TK, const Offsets& offsets) const {
-  const Tensor states =
-      block_ ? ops::rms_norm(block_->forward(hidden_TD, angles_TK, offsets), norm_, epsilon_) : hidden_TD;
+Tensor Deleter::forward(const Tensor& hidden_TD, const nn::View& view) const {
+  const Tensor states = block_ ? ops::rms_norm(block_->forward(hidden_TD, view), norm_, epsilon_) : hidden_TD;
   return at::addmm(bias_, nn::widen(states), weight_.t()).squeeze(1);
 }
 

@@ -13,7 +13,7 @@ class Deleter {
   Deleter(nn::Parameters& parameters, const std::string& kind, const nn::BlockOptions& options);
 
   // hidden [T, D] -> keep logits [T] in float32 or wider; those of sentinels have no meaning.
-  Tensor forward(const Tensor& hidden_TD, const Tensor& angles_TK, const Offsets& offsets) const;
+  Tensor forward(const Tensor& hidden_TD, const nn::View& view) const;
 
  private:
   double epsilon_;

@@ -18,14 +18,13 @@ Inserter::Inserter(nn::Parameters& parameters, const std::string& kind, int64_t 
   bias_ = parameters.add("inserter.bias", {outputs}, {.value = 0});
 }
 
-Inserter::Output Inserter::forward(const Tensor& kept_SD, const Tensor& angles_SK, const Offsets& offsets) const {
-  const Tensor states =
-      nn::widen(block_ ? ops::rms_norm(block_->forward(kept_SD, angles_SK, offsets), norm_, epsilon_) : kept_SD);
+Inserter::Output Inserter::forward(const Tensor& kept_SD, const nn::View& view) const {
+  const Tensor states = nn::widen(block_ ? ops::rms_norm(block_->forward(kept_SD, view), norm_, epsilon_) : kept_SD);
   // Gap g of row r lies between positions offsets[r] + g and the next one.
   std::vector<int64_t> lefts;
-  lefts.reserve(static_cast<size_t>(offsets.back()));
-  for (size_t r = 0; r + 1 < offsets.size(); ++r) {
-    for (int64_t t = offsets[r]; t + 1 < offsets[r + 1]; ++t) lefts.push_back(t);
+  lefts.reserve(static_cast<size_t>(view.offsets.back()));
+  for (size_t r = 0; r + 1 < view.offsets.size(); ++r) {
+    for (int64_t t = view.offsets[r]; t + 1 < view.offsets[r + 1]; ++t) lefts.push_back(t);
   }
   const Tensor left_G = nn::index_tensor(lefts, kept_SD.device());
   const Tensor gaps_GC = at::addmm(bias_, states, left_.t()).index_select(0, left_G) +

@@ -17,7 +17,7 @@ class Inserter {
     Tensor count_GC;  // logits of the counts 0 .. max_insert
   };
   // Kept states of all rows, sentinels included: [S, D] -> gaps between neighbours of the same row.
-  Output forward(const Tensor& kept_SD, const Tensor& angles_SK, const Offsets& offsets) const;
+  Output forward(const Tensor& kept_SD, const nn::View& view) const;
 
  private:
   double epsilon_;

@@ -4,56 +4,25 @@
 #include <algorithm>
 #include <cmath>
 
+#include "checks.h"
+
 namespace merge {
 namespace {
-
-at::ScalarType dtype_of(const std::string& word) {
-  if (word == "float32") return at::kFloat;
-  if (word == "bfloat16") return at::kBFloat16;
-  if (word == "float64") return at::kDouble;
-  throw Error("ERR_CONFIG", "dtype: expected float32, bfloat16 or float64, received " + word);
-}
-
-at::Device device_of(const std::string& word) {
-  if (word == "cpu") return at::kCPU;
-  if (word.rfind("cuda", 0) != 0) throw Error("ERR_CONFIG", "device: expected cpu or cuda:N, received " + word);
-  if (!at::hasCUDA()) throw Error("ERR_DEVICE", "device: this libtorch finds no CUDA device, received " + word);
-  return at::Device(word);
-}
-
-void expect(bool holds, const std::string& sentence) {
-  if (!holds) throw Error("ERR_CONFIG", sentence);
-}
-
-const std::string& one_of(const Record& config, const std::string& name, std::initializer_list<const char*> words) {
-  const std::string& word = config.word(name);
-  std::string known;
-  for (const char* each : words) {
-    if (word == each) return word;
-    known += known.empty() ? each : std::string(" or ") + each;
-  }
-  throw Error("ERR_CONFIG", name + ": expected " + known + ", received " + word);
-}
-
-int64_t positive(const Record& config, const std::string& name) {
-  const int64_t value = config.integer(name);
-  expect(value >= 1 && value <= (int64_t{1} << 24), name + ": expected 1..16777216, received " + std::to_string(value));
-  return value;
-}
 
 nn::EncoderOptions encoder_options(const Record& config) {
   const int64_t width = positive(config, "width"), heads = positive(config, "heads");
   const int64_t layers = positive(config, "layers");
-  expect(width % heads == 0 && width / heads % 2 == 0, "heads: expected a divisor of width " + std::to_string(width) +
-                                                           " that leaves an even head width, received " +
-                                                           std::to_string(heads));
+  expect_config(width % heads == 0 && width / heads % 2 == 0,
+                "heads: expected a divisor of width " + std::to_string(width) +
+                    " that leaves an even head width, received " + std::to_string(heads));
   // Unit-variance products at any width; the LLaMA family's .02 is this rule at width 2500.
   const double deviation = 1.0 / std::sqrt(static_cast<double>(width));
   const int64_t local_mix = config.integer("localMix");
-  expect(local_mix == 0 || (local_mix % 2 == 1 && local_mix > 0 && local_mix <= 63),
-         "localMix: expected 0 or an odd number up to 63, received " + std::to_string(local_mix));
+  expect_config(local_mix == 0 || (local_mix % 2 == 1 && local_mix > 0 && local_mix <= 63),
+                "localMix: expected 0 or an odd number up to 63, received " + std::to_string(local_mix));
   const nn::BlockOptions block{.width = width,
                                .heads = heads,
+                               .key_heads = heads,
                                .feed_forward = positive(config, "feedForward"),
                                .norm_epsilon = config.number("normEpsilon"),
                                .deviation = deviation,
@@ -63,14 +32,6 @@ nn::EncoderOptions encoder_options(const Record& config) {
           .local_mix = local_mix,
           .rope_base = config.number("ropeBase"),
           .block = block};
-}
-
-int32_t special(const Record& config, const std::string& name) {
-  const int64_t id = config.integer(name);
-  expect(id >= 0 && id < config.integer("vocabulary"), name + ": expected a token id below the vocabulary of " +
-                                                           std::to_string(config.integer("vocabulary")) +
-                                                           ", received " + std::to_string(id));
-  return static_cast<int32_t>(id);
 }
 
 // Packed position of each mask between the sentinels: row r starts 2r of them later, plus its own first one.
@@ -119,17 +80,14 @@ Carried carried_tokens(const Rows& x, const Skeleton& skeleton, const Masked& ma
 ModelOptions::ModelOptions(const Record& config)
     : max_length(positive(config, "maxLength")),
       max_insert(positive(config, "maxInsert")),
-      pad(special(config, "pad")),
-      bos(special(config, "bos")),
-      eos(special(config, "eos")),
-      mask(special(config, "mask")),
-      sep(special(config, "sep")),
+      pad(special_id(config, "pad")),
+      bos(special_id(config, "bos")),
+      eos(special_id(config, "eos")),
+      mask(special_id(config, "mask")),
+      sep(special_id(config, "sep")),
       carry(one_of(config, "condition", {"none", "carry"}) == "carry"),
-      dtype(dtype_of(config.word("dtype"))),
-      device(device_of(config.word("device"))),
-      half_products(one_of(config, "matmulPrecision", {"highest", "medium"}) == "medium"),
+      placement(config),
       encoder(encoder_options(config)) {
-  one_of(config, "family", {"merge"});
   one_of(config, "encodings", {"two"});
 }
 
@@ -144,15 +102,15 @@ Model::Model(const Record& config)
   const int64_t width = options_.encoder.block.width;
   // Decision: H30. Starts at zero, so that the model without it is where training begins.
   if (options_.carry) carry_ = parameters_.add("carry.weight", {width, width}, {.value = 0});
-  parameters_.flatten(options_.dtype == at::kDouble ? at::kDouble : at::kFloat, options_.device);
+  parameters_.flatten(options_.placement.weights(), options_.placement.device);
 }
 
 Model::Reading Model::read(const Rows& x) const {
   Reading reading;
-  reading.packed = nn::pack(x, options_.bos, options_.eos, options_.device);
-  const Tensor angles_TK = encoder_.angles(reading.packed.positions_T, options_.dtype);
-  reading.hidden_TD = encoder_.forward(encoder_.embed(reading.packed, options_.dtype), angles_TK, reading.packed);
-  reading.keep_T = deleter_.forward(reading.hidden_TD, angles_TK, reading.packed.offsets);
+  reading.packed = nn::pack(x, options_.bos, options_.eos, options_.placement.device);
+  const nn::View view = encoder_.view(reading.packed.positions_T, reading.packed.offsets, options_.placement.dtype);
+  reading.hidden_TD = encoder_.forward(encoder_.embed(reading.packed, options_.placement.dtype), view);
+  reading.keep_T = deleter_.forward(reading.hidden_TD, view);
   reading.gate_B = gate_.forward(reading.hidden_TD, reading.keep_T, reading.packed.offsets);
   return reading;
 }
@@ -168,24 +126,24 @@ Inserter::Output Model::gaps(const Reading& reading, const Skeleton& skeleton) c
     kept.push_back(reading.packed.offsets[r + 1] - 1);
     offsets.push_back(static_cast<int64_t>(kept.size()));
   }
-  const Tensor kept_SD = reading.hidden_TD.index_select(0, nn::index_tensor(kept, options_.device));
-  const Tensor angles_SK = encoder_.angles(nn::row_positions(offsets, options_.device), options_.dtype);
-  return inserter_.forward(kept_SD, angles_SK, offsets);
+  const Tensor kept_SD = reading.hidden_TD.index_select(0, nn::index_tensor(kept, options_.placement.device));
+  const Tensor positions_S = nn::row_positions(offsets, options_.placement.device);
+  return inserter_.forward(kept_SD, encoder_.view(positions_S, offsets, options_.placement.dtype));
 }
 
 Tensor Model::fill(const Rows& x, const Skeleton& skeleton, const Masked& masked) const {
-  const nn::Packed packed = nn::pack(masked.rows, options_.bos, options_.eos, options_.device);
-  const Tensor masks_M = nn::index_tensor(packed_masks(masked), options_.device);
-  Tensor embedded_TD = encoder_.embed(packed, options_.dtype);
+  const nn::Packed packed = nn::pack(masked.rows, options_.bos, options_.eos, options_.placement.device);
+  const Tensor masks_M = nn::index_tensor(packed_masks(masked), options_.placement.device);
+  Tensor embedded_TD = encoder_.embed(packed, options_.placement.dtype);
   if (options_.carry) {
     const Carried carried = carried_tokens(x, skeleton, masked);
-    const Tensor mean_MD = encoder_.mean_embedding(nn::index_tensor(carried.tokens, options_.device),
-                                                   nn::index_tensor(carried.masks, options_.device),
-                                                   nn::index_tensor(carried.counts, options_.device));
-    embedded_TD = embedded_TD.index_add(0, masks_M, nn::project(mean_MD.to(options_.dtype), carry_));
+    const Tensor mean_MD = encoder_.mean_embedding(nn::index_tensor(carried.tokens, options_.placement.device),
+                                                   nn::index_tensor(carried.masks, options_.placement.device),
+                                                   nn::index_tensor(carried.counts, options_.placement.device));
+    embedded_TD = embedded_TD.index_add(0, masks_M, nn::project(mean_MD.to(options_.placement.dtype), carry_));
   }
-  const Tensor angles_TK = encoder_.angles(packed.positions_T, options_.dtype);
-  const Tensor hidden_TD = encoder_.forward(embedded_TD, angles_TK, packed);
+  const nn::View view = encoder_.view(packed.positions_T, packed.offsets, options_.placement.dtype);
+  const Tensor hidden_TD = encoder_.forward(embedded_TD, view);
   return encoder_.logits(hidden_TD.index_select(0, masks_M));
 }
 

@@ -7,6 +7,7 @@
 #include "merge/edit.h"
 #include "merge/gate.h"
 #include "merge/inserter.h"
+#include "nn/placement.h"
 #include "record.h"
 
 namespace merge {
@@ -15,9 +16,7 @@ struct ModelOptions {
   int64_t max_length, max_insert;
   int32_t pad, bos, eos, mask, sep;
   bool carry;
-  at::ScalarType dtype;  // of the activations; weights are float32, or float64 when this is
-  at::Device device;
-  bool half_products;  // float32 matrices may be multiplied in bfloat16 where the processor has it
+  nn::Placement placement;
   nn::EncoderOptions encoder;
 
   explicit ModelOptions(const Record& config);

@@ -134,7 +134,7 @@ std::vector<Choice> choose(const Model& model, Tensor logits_MV, const std::vect
   logits_MV = logits_MV.clone();
   for (const int32_t id : {ids.pad, ids.bos, ids.eos, ids.mask, ids.sep}) logits_MV.select(1, id).fill_(-INFINITY);
   if (options.shift >= 0) {
-    logits_MV.select(1, options.shift).index_fill_(0, nn::index_tensor(before_locked, ids.device), -INFINITY);
+    logits_MV.select(1, options.shift).index_fill_(0, nn::index_tensor(before_locked, ids.placement.device), -INFINITY);
   }
   const Tensor probability_MV = at::softmax(logits_MV, 1);
   std::vector<Choice> choices;

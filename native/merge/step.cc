@@ -152,7 +152,7 @@ Rows run_round(const Model& model, const StepOptions& options, const State& stat
       token_rows.push_back(r);
     }
   }
-  const at::Device device = model.options().device;
+  const at::Device device = model.options().placement.device;
   const Tensor rows_N = nn::index_tensor(token_rows, device);
   const Tensor keep_logits_N = reading.keep_T.index_select(0, nn::index_tensor(tokens_at, device));
   const Tensor gate_logits_B = reading.gate_B.narrow(0, 0, state.learned);

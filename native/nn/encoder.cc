@@ -25,9 +25,14 @@ Tensor Encoder::embed(const Packed& packed, at::ScalarType dtype) const {
   return at::embedding(embedding_, packed.tokens_T).to(dtype);
 }
 
-Tensor Encoder::angles(const Tensor& positions_T, at::ScalarType dtype) const {
-  return ops::rope_angles(positions_T, options_.block.width / options_.block.heads, options_.rope_base,
-                          dtype == at::kDouble ? at::kDouble : at::kFloat);
+View Encoder::view(const Tensor& positions_T, const Offsets& offsets, at::ScalarType dtype,
+                   const Tensor& key_bias_T) const {
+  View view{offsets, {}, {}};
+  // Half-width activations still turn by float32 angles.
+  view.angles_TK = ops::rope_angles(positions_T, options_.block.width / options_.block.heads, options_.rope_base,
+                                    dtype == at::kDouble ? at::kDouble : at::kFloat);
+  if (key_bias_T.defined()) view.bias = ops::key_bias(key_bias_T, offsets);
+  return view;
 }
 
 Tensor Encoder::mean_embedding(const Tensor& tokens_N, const Tensor& groups_N, const Tensor& counts_M) const {
@@ -37,9 +42,9 @@ Tensor Encoder::mean_embedding(const Tensor& tokens_N, const Tensor& groups_N, c
   return sum_MD / counts_M.clamp_min(1).unsqueeze(1).to(sum_MD.scalar_type());
 }
 
-Tensor Encoder::forward(const Tensor& embedded_TD, const Tensor& angles_TK, const Packed& packed) const {
-  Tensor x_TD = mix_.defined() ? ops::row_mix(embedded_TD, mix_, packed.offsets) : embedded_TD;
-  for (const Block& block : blocks_) x_TD = block.forward(x_TD, angles_TK, packed.offsets);
+Tensor Encoder::forward(const Tensor& embedded_TD, const View& view) const {
+  Tensor x_TD = mix_.defined() ? ops::row_mix(embedded_TD, mix_, view.offsets) : embedded_TD;
+  for (const Block& block : blocks_) x_TD = block.forward(x_TD, view);
   return ops::rms_norm(x_TD, norm_, options_.block.norm_epsilon);
 }
 

@@ -25,10 +25,12 @@ class Encoder {
   // Mean embedding of groups of tokens: token i belongs to group groups_N[i] of counts_M[group] tokens -> [M, D];
   // zero for an empty group.
   Tensor mean_embedding(const Tensor& tokens_N, const Tensor& groups_N, const Tensor& counts_M) const;
+  // How the positions of packed rows see each other. positions_T (int64) need not be those of the rows: tokens that are
+  // softly deleted share one with their neighbour. key_bias_T, if given, is added to every score of a key.
+  View view(const Tensor& positions_T, const Offsets& offsets, at::ScalarType dtype,
+            const Tensor& key_bias_T = {}) const;
   // Hidden states of embedded rows, normalised: [T, D] -> [T, D].
-  Tensor forward(const Tensor& embedded_TD, const Tensor& angles_TK, const Packed& packed) const;
-  // Rotary angles of positions, in the dtype of the activations (float32 for half-width ones).
-  Tensor angles(const Tensor& positions_T, at::ScalarType dtype) const;
+  Tensor forward(const Tensor& embedded_TD, const View& view) const;
   // Tied head: hidden [M, D] -> logits [M, V], in float32 or wider.
   Tensor logits(const Tensor& hidden_MD) const;
 

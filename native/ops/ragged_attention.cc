@@ -3,6 +3,7 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/cpu.h"
@@ -20,55 +21,65 @@ struct Matrix {
   int64_t stride;  // floats from one row to the next
 };
 
-// C [rows, columns] = alpha * op(A) op(B), row-major; a transposed operand is given as it lies in memory.
+// C [rows, columns] = alpha * op(A) op(B) + beta * C, row-major; a transposed operand is given as it lies in memory.
 void multiply(bool transpose_a, bool transpose_b, int64_t rows, int64_t columns, int64_t inner, float alpha, Matrix a,
-              Matrix b, float* c, int64_t stride_c) {
+              Matrix b, float* c, int64_t stride_c, float beta = 0) {
   // Column-major BLAS sees each row-major matrix transposed, so C^T = op(B)^T op(A)^T.
   const int m = static_cast<int>(columns), n = static_cast<int>(rows), k = static_cast<int>(inner);
   const int lda = static_cast<int>(b.stride), ldb = static_cast<int>(a.stride), ldc = static_cast<int>(stride_c);
-  const float beta = 0;
   sgemm_(transpose_b ? "T" : "N", transpose_a ? "T" : "N", &m, &n, &k, &alpha, b.data, &lda, a.data, &ldb, &beta, c,
          &ldc);
 }
 
-// Where each row's [heads, n, n] probabilities begin; the last entry is the total.
-std::vector<int64_t> score_offsets(const Offsets& offsets, int64_t heads) {
-  std::vector<int64_t> begins(offsets.size(), 0);
-  for (size_t r = 0; r + 1 < offsets.size(); ++r) {
-    const int64_t length = offsets[r + 1] - offsets[r];
-    begins[r + 1] = begins[r] + heads * length * length;
-  }
-  return begins;
-}
+// Where the parts of a [T, (H + 2G) K] row of queries, keys and values lie, in floats.
+struct Layout {
+  Layout(int64_t row_width, Heads heads)
+      : head(row_width / (heads.queries + 2 * heads.keys)),
+        stride(row_width),
+        width(heads.queries * head),
+        keys(width),
+        values(width + heads.keys * head),
+        group(heads.queries / heads.keys) {}
+  int64_t head, stride, width, keys, values;
+  int64_t group;  // query heads that share a key head
+};
 
-// Saved: qkv [T, 3D], probabilities of all rows, packed.
+// Saved: qkv, probabilities of all rows, packed as the bias is.
 struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
-  static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& qkv, const Offsets& offsets,
-                        int64_t heads) {
-    const int64_t width = qkv.size(1) / 3, head_width = width / heads, stride = 3 * width;
-    const auto begins = score_offsets(offsets, heads);
-    Tensor probability = at::empty({begins.back()}, qkv.options());
-    Tensor out = at::empty({qkv.size(0), width}, qkv.options());
+  static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& qkv, const Tensor& bias,
+                        const Offsets& offsets, int64_t query_heads, int64_t key_heads) {
+    const Layout layout(qkv.size(1), {query_heads, key_heads});
+    const auto begins = square_offsets(offsets);
+    const bool has_bias = bias.numel() > 0, per_head = has_bias && bias.size(0) != 1;
+    Tensor probability = at::empty({query_heads, begins.back()}, qkv.options());
+    Tensor out = at::empty({qkv.size(0), layout.width}, qkv.options());
     const float* base = qkv.const_data_ptr<float>();
+    const float* bias_base = has_bias ? bias.const_data_ptr<float>() : nullptr;
     float* p_base = probability.mutable_data_ptr<float>();
     float* out_base = out.mutable_data_ptr<float>();
-    const float scale = 1.0f / std::sqrt(static_cast<float>(head_width));
-    const int64_t pairs = (static_cast<int64_t>(offsets.size()) - 1) * heads;
+    const float scale = 1.0f / std::sqrt(static_cast<float>(layout.head));
+    const int64_t pairs = (static_cast<int64_t>(offsets.size()) - 1) * query_heads;
     at::parallel_for(0, pairs, 1, [&](int64_t begin, int64_t end) {
       for (int64_t pair = begin; pair < end; ++pair) {
-        const int64_t row = pair / heads, head = pair % heads, n = offsets[row + 1] - offsets[row];
+        const int64_t row = pair / query_heads, head = pair % query_heads, n = offsets[row + 1] - offsets[row];
         if (n == 0) continue;
-        const float* q = base + offsets[row] * stride + head * head_width;
-        float* p = p_base + begins[row] + head * n * n;
-        multiply(false, true, n, n, head_width, scale, {q, stride}, {q + width, stride}, p, n);
+        const float* x = base + offsets[row] * layout.stride;
+        const float* q = x + head * layout.head;
+        const int64_t shared = head / layout.group * layout.head;
+        float* p = p_base + head * begins.back() + begins[row];
+        if (has_bias) std::copy_n(bias_base + (per_head ? head * begins.back() : 0) + begins[row], n * n, p);
+        multiply(false, true, n, n, layout.head, scale, {q, layout.stride}, {x + layout.keys + shared, layout.stride},
+                 p, n, has_bias ? 1.0f : 0.0f);
         kernels::softmax_rows(p, n, n);
-        multiply(false, false, n, head_width, n, 1.0f, {p, n}, {q + 2 * width, stride},
-                 out_base + offsets[row] * width + head * head_width, width);
+        multiply(false, false, n, layout.head, n, 1.0f, {p, n}, {x + layout.values + shared, layout.stride},
+                 out_base + offsets[row] * layout.width + head * layout.head, layout.width);
       }
     });
     context->save_for_backward({qkv, probability});
     context->saved_data["offsets"] = offsets;
-    context->saved_data["heads"] = heads;
+    context->saved_data["query_heads"] = query_heads;
+    context->saved_data["key_heads"] = key_heads;
+    context->saved_data["bias_heads"] = has_bias && bias.requires_grad() ? bias.size(0) : int64_t{0};
     return out;
   }
 
@@ -77,61 +88,108 @@ struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
     const auto saved = context->get_saved_variables();
     const Tensor &qkv = saved[0], &probability = saved[1];
     const Offsets offsets = context->saved_data["offsets"].toIntVector();
-    const int64_t heads = context->saved_data["heads"].toInt();
-    const int64_t width = qkv.size(1) / 3, head_width = width / heads, stride = 3 * width;
-    const auto begins = score_offsets(offsets, heads);
+    const int64_t query_heads = context->saved_data["query_heads"].toInt();
+    const int64_t key_heads = context->saved_data["key_heads"].toInt();
+    const int64_t bias_heads = context->saved_data["bias_heads"].toInt();
+    const Layout layout(qkv.size(1), {query_heads, key_heads});
+    const int64_t stride = layout.stride;
+    const auto begins = square_offsets(offsets);
     const Tensor grad_out = grads[0].contiguous();
     Tensor grad = at::empty_like(qkv);
-    const float scale = 1.0f / std::sqrt(static_cast<float>(head_width));
-    const int64_t pairs = (static_cast<int64_t>(offsets.size()) - 1) * heads;
+    // The gradient of the scores is the bias's own; without a bias that learns it is scratch.
+    const Tensor grad_scores = bias_heads > 0 ? at::empty_like(probability) : Tensor();
+    const float scale = 1.0f / std::sqrt(static_cast<float>(layout.head));
+    // Query heads that share a key head add to one gradient, so a key head is one piece of work.
+    const int64_t pairs = (static_cast<int64_t>(offsets.size()) - 1) * key_heads;
     at::parallel_for(0, pairs, 1, [&](int64_t begin, int64_t end) {
       std::vector<float> scratch;
       for (int64_t pair = begin; pair < end; ++pair) {
-        const int64_t row = pair / heads, head = pair % heads, n = offsets[row + 1] - offsets[row];
+        const int64_t row = pair / key_heads, key_head = pair % key_heads, n = offsets[row + 1] - offsets[row];
         if (n == 0) continue;
-        const int64_t at_row = offsets[row] * stride + head * head_width;
-        const float* q = qkv.const_data_ptr<float>() + at_row;
-        float* grad_q = grad.mutable_data_ptr<float>() + at_row;
-        const float* p = probability.const_data_ptr<float>() + begins[row] + head * n * n;
-        const Matrix g{grad_out.const_data_ptr<float>() + offsets[row] * width + head * head_width, width};
-        scratch.resize(static_cast<size_t>(n * n));
-        float* ds = scratch.data();
-        multiply(true, false, n, head_width, n, 1.0f, {p, n}, g, grad_q + 2 * width, stride);           // dV = P^T dO
-        multiply(false, true, n, n, head_width, 1.0f, g, {q + 2 * width, stride}, ds, n);               // dP = dO V^T
-        kernels::softmax_rows_backward(p, ds, n, n);                                                    // dS
-        multiply(false, false, n, head_width, n, scale, {ds, n}, {q + width, stride}, grad_q, stride);  // dQ = dS K
-        multiply(true, false, n, head_width, n, scale, {ds, n}, {q, stride}, grad_q + width, stride);   // dK = dS^T Q
+        const float* x = qkv.const_data_ptr<float>() + offsets[row] * stride;
+        float* grad_x = grad.mutable_data_ptr<float>() + offsets[row] * stride;
+        const Matrix keys{x + layout.keys + key_head * layout.head, stride};
+        const Matrix values{x + layout.values + key_head * layout.head, stride};
+        float* grad_keys = grad_x + layout.keys + key_head * layout.head;
+        float* grad_values = grad_x + layout.values + key_head * layout.head;
+        for (int64_t member = 0; member < layout.group; ++member) {
+          const int64_t head = key_head * layout.group + member;
+          const int64_t at_scores = head * begins.back() + begins[row];
+          const float* p = probability.const_data_ptr<float>() + at_scores;
+          const Matrix g{grad_out.const_data_ptr<float>() + offsets[row] * layout.width + head * layout.head,
+                         layout.width};
+          if (bias_heads == 0) scratch.resize(static_cast<size_t>(n * n));
+          float* ds = bias_heads > 0 ? grad_scores.mutable_data_ptr<float>() + at_scores : scratch.data();
+          const float add = member > 0 ? 1.0f : 0.0f;
+          multiply(true, false, n, layout.head, n, 1.0f, {p, n}, g, grad_values, stride, add);  // dV = P^T dO
+          multiply(false, true, n, n, layout.head, 1.0f, g, values, ds, n);                     // dP = dO V^T
+          kernels::softmax_rows_backward(p, ds, n, n);                                          // dS
+          multiply(false, false, n, layout.head, n, scale, {ds, n}, keys, grad_x + head * layout.head,
+                   stride);  // dQ = dS K
+          multiply(true, false, n, layout.head, n, scale, {ds, n}, {x + head * layout.head, stride}, grad_keys, stride,
+                   add);  // dK = dS^T Q
+        }
       }
     });
-    return {grad, Tensor(), Tensor()};
+    const Tensor grad_bias = bias_heads == 0   ? Tensor()
+                             : bias_heads == 1 ? grad_scores.sum(0, /*keepdim=*/true)
+                                               : grad_scores;
+    return {grad, grad_bias, Tensor(), Tensor(), Tensor()};
   }
 };
 
 }  // namespace
 
-Tensor ragged_attention_reference(const Tensor& qkv, const Offsets& offsets, int64_t heads) {
-  const int64_t width = qkv.size(1) / 3, head_width = width / heads;
+std::vector<int64_t> square_offsets(const Offsets& offsets) {
+  std::vector<int64_t> begins(offsets.size(), 0);
+  for (size_t r = 0; r + 1 < offsets.size(); ++r) {
+    const int64_t length = offsets[r + 1] - offsets[r];
+    begins[r + 1] = begins[r] + length * length;
+  }
+  return begins;
+}
+
+Tensor key_bias(const Tensor& bias_T, const Offsets& offsets) {
   std::vector<Tensor> rows;
   for (size_t r = 0; r + 1 < offsets.size(); ++r) {
     const int64_t n = offsets[r + 1] - offsets[r];
-    const auto parts = qkv.narrow(0, offsets[r], n).view({n, 3, heads, head_width}).permute({1, 2, 0, 3}).unbind(0);
-    const Tensor scores = at::matmul(parts[0], parts[1].transpose(1, 2)) / std::sqrt(static_cast<double>(head_width));
-    rows.push_back(at::matmul(at::softmax(scores, -1), parts[2]).transpose(0, 1).reshape({n, width}));
+    rows.push_back(bias_T.narrow(0, offsets[r], n).repeat({n}));
   }
-  return rows.empty() ? qkv.narrow(1, 0, width) : at::cat(rows, 0);
+  return at::cat(rows).unsqueeze(0);
 }
 
-Tensor ragged_attention(const Tensor& qkv, const Offsets& offsets, int64_t heads) {
-  TORCH_CHECK(qkv.dim() == 2 && qkv.size(1) % (3 * heads) == 0, "ragged_attention: expected [T, 3 * heads * K] with ",
-              heads, " heads, received ", qkv.sizes());
+Tensor ragged_attention_reference(const Tensor& qkv, const Offsets& offsets, Heads heads, const Tensor& bias) {
+  const Layout layout(qkv.size(1), heads);
+  const auto begins = square_offsets(offsets);
+  std::vector<Tensor> rows;
+  for (size_t r = 0; r + 1 < offsets.size(); ++r) {
+    const int64_t n = offsets[r + 1] - offsets[r];
+    const Tensor row =
+        qkv.narrow(0, offsets[r], n).view({n, heads.queries + 2 * heads.keys, layout.head}).transpose(0, 1);
+    const Tensor q = row.narrow(0, 0, heads.queries);
+    const Tensor k = row.narrow(0, heads.queries, heads.keys).repeat_interleave(layout.group, 0);
+    const Tensor v = row.narrow(0, heads.queries + heads.keys, heads.keys).repeat_interleave(layout.group, 0);
+    Tensor scores = at::matmul(q, k.transpose(1, 2)) / std::sqrt(static_cast<double>(layout.head));
+    if (bias.defined()) scores = scores + bias.narrow(1, begins[r], n * n).view({bias.size(0), n, n});
+    rows.push_back(at::matmul(at::softmax(scores, -1), v).transpose(0, 1).reshape({n, layout.width}));
+  }
+  return rows.empty() ? qkv.narrow(1, 0, layout.width) : at::cat(rows, 0);
+}
+
+Tensor ragged_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, const Tensor& bias) {
+  TORCH_CHECK(qkv.dim() == 2 && heads.queries % heads.keys == 0 && qkv.size(1) % (heads.queries + 2 * heads.keys) == 0,
+              "ragged_attention: expected [T, (H + 2G) K] with ", heads.queries, " and ", heads.keys,
+              " heads, received ", qkv.sizes());
   TORCH_CHECK(!offsets.empty() && offsets.back() == qkv.size(0), "ragged_attention: offsets end at ",
               offsets.empty() ? -1 : offsets.back(), ", expected ", qkv.size(0));
-  if (has_cpu_kernel(qkv)) return RaggedAttention::apply(qkv.contiguous(), offsets, heads);
+  const auto run = [&](const Tensor& x) {
+    const Tensor given = bias.defined() ? bias.to(at::kFloat).contiguous() : at::empty({0}, x.options());
+    return RaggedAttention::apply(x.contiguous(), given, offsets, heads.queries, heads.keys);
+  };
+  if (has_cpu_kernel(qkv)) return run(qkv);
   // bfloat16 on the CPU runs its scores in float32: the half-width backward of small heads is six times slower.
-  if (qkv.device().is_cpu() && qkv.scalar_type() == at::kBFloat16) {
-    return RaggedAttention::apply(qkv.to(at::kFloat).contiguous(), offsets, heads).to(at::kBFloat16);
-  }
-  return ragged_attention_reference(qkv, offsets, heads);
+  if (qkv.device().is_cpu() && qkv.scalar_type() == at::kBFloat16) return run(qkv.to(at::kFloat)).to(at::kBFloat16);
+  return ragged_attention_reference(qkv, offsets, heads, bias);
 }
 
 }  // namespace merge::ops

@@ -1,12 +1,27 @@
-// Attention of every position to all positions of its own row, over packed rows: no padding exists to be masked.
+// Attention of every position to the positions of its own row, over packed rows: no padding exists to be masked.
 #pragma once
 
 #include "ops/tensor.h"
 
 namespace merge::ops {
 
-// qkv [T, 3D] as [q | k | v], heads of width D / heads -> [T, D]; softmax(q k^T / sqrt(K)) v inside each row.
-Tensor ragged_attention(const Tensor& qkv_T3D, const Offsets& offsets, int64_t heads);
-Tensor ragged_attention_reference(const Tensor& qkv_T3D, const Offsets& offsets, int64_t heads);
+// Heads of queries, H, and of keys and values, G; H / G neighbouring query heads share a key head.
+struct Heads {
+  int64_t queries;
+  int64_t keys;
+};
+
+// qkv [T, (H + 2G) K] as [q | k | v] -> [T, H K]; softmax(q k^T / sqrt(K) + bias) v inside each row.
+// bias, if given: [1 or H, S], what is added to the scores (query, key) of each row, all rows packed one after another
+// as square_offsets says; -inf hides a key (its weight is below
+// 1e-37), as long as the query sees another. It may carry a gradient.
+Tensor ragged_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, const Tensor& bias = {});
+Tensor ragged_attention_reference(const Tensor& qkv, const Offsets& offsets, Heads heads, const Tensor& bias = {});
+
+// Where the n x n scores of each row begin; the last entry is their total S.
+std::vector<int64_t> square_offsets(const Offsets& offsets);
+
+// The bias [1, S] that adds bias_T of a key to each of its scores.
+Tensor key_bias(const Tensor& bias_T, const Offsets& offsets);
 
 }  // namespace merge::ops

@@ -106,13 +106,32 @@ TEST(ragged_attention_kernel) {
   at::manual_seed(4);
   const std::vector<Offsets> shapes{{0, 1}, {0, 2, 3}, {0, 31, 31, 64, 65}, {0, 100, 228}};
   for (const Offsets& offsets : shapes) {
-    for (const int64_t heads : {1, 3}) {
+    for (const ops::Heads heads : {ops::Heads{1, 1}, ops::Heads{3, 3}, ops::Heads{6, 2}}) {
+      const Tensor qkv = at::randn({offsets.back(), (heads.queries + 2 * heads.keys) * 8});
       check_kernel(
           "ragged_attention", [&](const auto& in) { return ops::ragged_attention(in[0], offsets, heads); },
-          [&](const auto& in) { return ops::ragged_attention_reference(in[0], offsets, heads); },
-          {at::randn({offsets.back(), 3 * heads * 8})});
+          [&](const auto& in) { return ops::ragged_attention_reference(in[0], offsets, heads); }, {qkv});
+      for (const int64_t bias_heads : {int64_t{1}, heads.queries}) {
+        check_kernel(
+            "ragged_attention with a bias",
+            [&](const auto& in) { return ops::ragged_attention(in[0], offsets, heads, in[1]); },
+            [&](const auto& in) { return ops::ragged_attention_reference(in[0], offsets, heads, in[1]); },
+            {qkv, at::randn({bias_heads, ops::square_offsets(offsets).back()})});
+      }
     }
   }
+}
+
+TEST(an_infinite_bias_hides_a_key) {
+  at::manual_seed(7);
+  const ops::Heads heads{2, 1};
+  Tensor qkv = at::randn({5, 4 * 4});
+  const Tensor bias = at::zeros({1, 25});
+  for (int64_t query = 0; query < 5; ++query) bias[0][query * 5 + 3] = -INFINITY;
+  const Tensor before = ops::ragged_attention(qkv, {0, 5}, heads, bias).clone();
+  qkv[3].narrow(0, 8, 8).fill_(1e6);  // its key and value
+  const Tensor after = ops::ragged_attention(qkv, {0, 5}, heads, bias);
+  CHECK(worst(before, after) < 1e-6);
 }
 
 TEST(row_mean_max_kernel) {
@@ -139,6 +158,6 @@ TEST(row_mix_kernel) {
 TEST(bad_shapes_are_refused) {
   CHECK_THROWS(ops::rms_norm(at::randn({2, 3}), at::randn({4}), 1e-5));
   CHECK_THROWS(ops::swiglu(at::randn({2, 3})));
-  CHECK_THROWS(ops::ragged_attention(at::randn({4, 12}), {0, 3}, 2));
-  CHECK_THROWS(ops::ragged_attention(at::randn({4, 10}), {0, 4}, 2));
+  CHECK_THROWS(ops::ragged_attention(at::randn({4, 12}), {0, 3}, {2, 2}));
+  CHECK_THROWS(ops::ragged_attention(at::randn({4, 10}), {0, 4}, {2, 2}));
 }

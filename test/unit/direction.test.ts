@@ -19,15 +19,16 @@ const layersOfSrc: readonly (readonly string[])[] = [
 ]
 
 const layersOfNative: readonly (readonly string[])[] = [
-  ['error.h', 'random.h', 'record.h', 'rows.h'],
+  ['error.h', 'random.h', 'record.h', 'rows.h', 'checks.h', 'checks.cc'],
   ['engine.h', 'operation.h'],
   ['kernels/', 'text/'],
   ['ops/'],
   ['io/'],
   ['nn/'],
   ['optim/'],
+  ['family.h'],
   ['merge/', 'remedi/', 'baselines/'],
-  ['engine.cc', 'guard.h', 'operation.cc', 'session.h', 'session.cc'],
+  ['family.cc', 'engine.cc', 'guard.h', 'operation.cc'],
   ['addon/'],
 ]
 

@@ -16,13 +16,18 @@ function fieldsRead(source: string, variable: string): string[] {
 }
 
 const engine = read('native/engine.cc')
+const family = read('native/merge/merge_family.cc')
 const sorted = (...lists: string[][]) => [...new Set(lists.flat())].sort()
 
 describe('records', () => {
   it('that open a model', () => {
     const ids = { vocabulary: 300, pad: 0, bos: 1, eos: 2, mask: 3, sep: 4 }
     const sent = Object.keys(modelRecord(modelConfig.parse({}), ids, 0))
-    const wanted = fieldsRead(read('native/merge/model.cc'), 'config')
+    const wanted = sorted(
+      fieldsRead(read('native/merge/model.cc'), 'config'),
+      fieldsRead(read('native/nn/placement.cc'), 'config'),
+      fieldsRead(read('native/family.cc'), 'config'),
+    )
     expect(wanted.length).toBeGreaterThan(15)
     expect(wanted).toEqual(sorted(sent))
   })
@@ -30,14 +35,14 @@ describe('records', () => {
   it('of a training step', () => {
     const choice = { step: 0, rounds: 1, learningRate: 1e-3, gateNoise: 0 }
     const sent = Object.keys(stepRecord(recipe.parse({}), choice))
-    const wanted = sorted(fieldsRead(read('native/merge/step.cc'), 'record'), fieldsRead(engine, 'step'))
+    const wanted = sorted(fieldsRead(read('native/merge/step.cc'), 'record'), fieldsRead(engine + family, 'step'))
     expect(wanted.length).toBeGreaterThan(20)
     expect(wanted).toEqual(sorted(sent))
   })
 
   it('of a refinement round', () => {
     const sent = Object.keys(roundRecord(refineConfig.parse({}), { round: 0, maxLength: 10, shift: -1 }))
-    const wanted = sorted(fieldsRead(read('native/merge/round.cc'), 'record'), fieldsRead(engine, 'options'))
+    const wanted = sorted(fieldsRead(read('native/merge/round.cc'), 'record'), fieldsRead(engine + family, 'options'))
     expect(wanted.length).toBeGreaterThan(7)
     expect(wanted).toEqual(sorted(sent))
   })

@@ -1,0 +1,67 @@
+// MergeFamily: checks at the door.
+#include "merge/merge_family.h"
+
+#include "checks.h"
+#include "merge/round.h"
+#include "merge/step.h"
+
+namespace merge {
+
+Record MergeFamily::run(const Record& step, const TrainBatch& batch, bool learn, const std::atomic<bool>& cancelled) {
+  const ModelOptions& options = model_.options();
+  check_rows("drafts", batch.drafts, options.encoder.vocabulary, options.max_length);
+  check_rows("targets", batch.targets, options.encoder.vocabulary, options.max_length);
+  expect_shape(batch.drafts.count() == batch.targets.count() && batch.targets.count() > 0,
+               "batch: expected as many drafts as targets and at least one, received " +
+                   std::to_string(batch.drafts.count()) + " and " + std::to_string(batch.targets.count()));
+  check_range(step, "rounds", 1, 64);
+  check_range(step, "accumulation", 1, 65536);
+  check_range(step, "labelSmoothing", 0, 1);
+  check_range(step, "countSmoothing", 0, 1);
+  return run_rounds(model_, step, batch, learn, cancelled);
+}
+
+std::map<std::string, Tensor> MergeFamily::inspect(const Rows& rows, const std::vector<std::string>& outputs) {
+  check_rows("rows", rows, model_.options().encoder.vocabulary, model_.options().max_length);
+  expect_shape(rows.count() > 0, "rows: expected at least one");
+  const Model::Reading reading = model_.read(rows);
+  const Skeleton whole = drop(rows, std::vector<uint8_t>(rows.tokens.size(), 1));
+  std::map<std::string, Tensor> values;
+  for (const std::string& output : outputs) {
+    if (output == "hidden")
+      values[output] = reading.hidden_TD;
+    else if (output == "logits")
+      values[output] = model_.logits(reading);
+    else if (output == "keep")
+      values[output] = reading.keep_T;
+    else if (output == "gate")
+      values[output] = reading.gate_B;
+    else if (output == "score")
+      values[output] = model_.gaps(reading, whole).score_G;
+    else if (output == "counts")
+      values[output] = model_.gaps(reading, whole).count_GC;
+    else
+      throw Error("ERR_INPUT", "outputs: expected hidden, logits, keep, gate, score or counts, received " + output);
+  }
+  return values;
+}
+
+RoundOutput MergeFamily::refine_round(const Record& options, const RoundInput& input) {
+  const ModelOptions& model = model_.options();
+  check_rows("rows", input.rows, model.encoder.vocabulary, model.max_length);
+  const size_t tokens = input.rows.tokens.size(), gaps = tokens + static_cast<size_t>(input.rows.count());
+  expect_shape(input.rows.count() > 0, "rows: expected at least one");
+  expect_shape(input.locked_N.size() == tokens, "locked: expected " + std::to_string(tokens) + " flags, received " +
+                                                    std::to_string(input.locked_N.size()));
+  expect_shape(input.open_G.size() == gaps,
+               "open: expected " + std::to_string(gaps) + " flags, received " + std::to_string(input.open_G.size()));
+  one_of(options, "mode", {"auto", "edit", "gen"});
+  check_range(options, "shift", -1, static_cast<double>(model.encoder.vocabulary - 1));
+  check_range(options, "fillThreshold", 0, 1);
+  check_range(options, "temperature", 0, 100);
+  check_range(options, "topP", 0, 1);
+  check_range(options, "maxLength", 0, static_cast<double>(model.max_length));
+  return refine_rows(model_, options, input);
+}
+
+}  // namespace merge

@@ -1,0 +1,24 @@
+// MergeFamily: the MERGE model as the Session sees it: arguments are checked here, then go to step and round.
+#pragma once
+
+#include "family.h"
+#include "merge/model.h"
+
+namespace merge {
+
+class MergeFamily : public Family {
+ public:
+  explicit MergeFamily(const Record& config) : model_(config) {}
+
+  const char* name() const override { return "merge"; }
+  const nn::Placement& placement() const override { return model_.options().placement; }
+  nn::Parameters& parameters() override { return model_.parameters(); }
+  Record run(const Record& step, const TrainBatch& batch, bool learn, const std::atomic<bool>& cancelled) override;
+  std::map<std::string, Tensor> inspect(const Rows& rows, const std::vector<std::string>& outputs) override;
+  RoundOutput refine_round(const Record& options, const RoundInput& input) override;
+
+ private:
+  Model model_;
+};
+
+}  // namespace merge
