@@ -11,7 +11,7 @@ const layersOfSrc: readonly (readonly string[])[] = [
   ['parseConfig', 'rows', 'savedFolder', 'training/schedule'],
   ['config/'],
   ['config'],
-  ['text/'],
+  ['ops/', 'text/'],
   ['training/task'],
   ['merge/', 'remedi/', 'baselines/'],
   ['training/checkpoint'],
@@ -23,7 +23,7 @@ const layersOfSrc: readonly (readonly string[])[] = [
 
 const layersOfNative: readonly (readonly string[])[] = [
   ['error.h', 'random.h', 'record.h', 'rows.h', 'checks.h', 'checks.cc'],
-  ['engine.h'],
+  ['engine.h', 'operation.h'],
   ['kernels/', 'text/'],
   ['ops/'],
   ['io/'],
@@ -31,7 +31,7 @@ const layersOfNative: readonly (readonly string[])[] = [
   ['optim/'],
   ['family.h'],
   ['merge/', 'remedi/', 'baselines/'],
-  ['family.cc', 'engine.cc'],
+  ['family.cc', 'engine.cc', 'guard.h', 'operation.cc'],
   ['addon/'],
 ]
 
