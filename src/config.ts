@@ -1,6 +1,7 @@
 // The configuration schemas: every option with its type, range, unit, default and source. Defaults stand here alone.
 
 import { z } from 'zod'
+import { encoderFields } from './encoderFields.js'
 import type { NativeRecord } from './native.js'
 import { type Schedule, scheduleValues, warmupThenLinear } from './training/schedule.js'
 
@@ -82,7 +83,10 @@ const modelFields = z.strictObject({
   positions: z
     .enum(['rope', 'relative', 'absolute'])
     .optional()
-    .describe('rope: queries and keys turn; relative: T5 buckets of distances; absolute: a learned table (section 1; default rope; literal: relative)'),
+    .describe(
+      'rope: queries and keys turn; relative: T5 buckets of distances; absolute: a learned table (section 1; default rope; literal: relative)',
+    ),
+  ...encoderFields,
   ropeBase: above(1, 1e9).default(10_000).describe('base of the rotary positions (LLaMA)'),
   normEpsilon: above(0, 1e-2).default(1e-5).describe('epsilon of RMSNorm and LayerNorm'),
   deleter: z
@@ -134,6 +138,7 @@ export const modelConfig = modelFields
     return {
       ...config,
       keyHeads: config.keyHeads ?? config.heads,
+      maxPositions: config.maxPositions ?? 3 * config.maxLength + 4,
       feedForward: config.feedForward ?? 8 * Math.ceil(config.width / 3),
       localMix: config.localMix ?? defaults.localMix,
       positions: config.positions ?? defaults.positions,

@@ -24,9 +24,7 @@ Environment::Answer answer_with(Result result) {
 }
 
 // Rows that may be left out.
-Rows read_conditions(const Napi::Value& value) {
-  return value.IsUndefined() ? Rows() : read_rows(value, "conditions");
-}
+Rows read_conditions(const Napi::Value& value) { return value.IsUndefined() ? Rows() : read_rows(value, "conditions"); }
 
 TrainBatch read_batch(const Napi::CallbackInfo& info) {
   TrainBatch batch{read_rows(info[1], "drafts"), read_rows(info[2], "targets"), read_conditions(info[3])};

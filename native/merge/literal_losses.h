@@ -7,4 +7,4 @@ Tensor literal_compression(const Tensor& keep_logits_N, const Tensor& rows_N, co
 Tensor literal_pointer(const Tensor& score_G, const Tensor& rows_G, int64_t rows);
 Tensor literal_gate(const Tensor& gate_logits_B, double cost);
 Tensor literal_length(const Tensor& keep_logits_N, const Tensor& rows_N, int64_t rows);
-}
+}  // namespace merge

@@ -11,9 +11,9 @@ void MergeFamily::check_conditions(const Rows& conditions, int64_t rows) const {
   const ModelOptions& options = model_.options();
   // A condition may hold a draft behind another condition and its separator.
   check_rows("conditions", conditions, options.encoder.vocabulary, 2 * options.max_length + 1);
-  expect_shape(conditions.count() == 0 || conditions.count() == rows,
-               "conditions: expected none or " + std::to_string(rows) + ", received " +
-                   std::to_string(conditions.count()));
+  expect_shape(
+      conditions.count() == 0 || conditions.count() == rows,
+      "conditions: expected none or " + std::to_string(rows) + ", received " + std::to_string(conditions.count()));
 }
 
 Record MergeFamily::run(const Record& step, const TrainBatch& batch, bool learn, const std::atomic<bool>& cancelled) {

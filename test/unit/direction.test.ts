@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 
 /** What may be imported from where: a file imports only from its own layer, within its folder, or from lower layers. */
 const layersOfSrc: readonly (readonly string[])[] = [
-  ['errors', 'hint', 'random', 'threads', 'version'],
+  ['encoderFields', 'errors', 'hint', 'random', 'threads', 'version'],
   ['libtorch'],
   ['native'],
   ['config', 'parseConfig', 'rows', 'savedFolder', 'training/schedule'],
