@@ -138,7 +138,6 @@ export const modelConfig = modelFields
     return {
       ...config,
       keyHeads: config.keyHeads ?? config.heads,
-      maxPositions: config.maxPositions ?? 3 * config.maxLength + 4,
       feedForward: config.feedForward ?? 8 * Math.ceil(config.width / 3),
       localMix: config.localMix ?? defaults.localMix,
       positions: config.positions ?? defaults.positions,
@@ -307,6 +306,7 @@ const recipeFields = z.strictObject({
       "what the fill is compared with: the oracle's tokens, the target position by position, or the target under an " +
         'alignment: monotone (AXE), of any order (OAXE), with blanks (CTC) (section 5; default oracle; literal: positional)',
     ),
+  axePenalty: number(0, 1000).default(1).describe('delta of AXE: what a target token that the alignment skips costs'),
   gateNoise: number(0, 1).default(0.05).describe('standard deviation of the gate noise (H22)'),
   gateNoiseShare: number(0, 1).default(0.1).describe('share of the run with gate noise, from its start (H22)'),
   drafts: drafts.describe('shares of the drafts a row starts from (H28)'),
@@ -399,6 +399,7 @@ export function stepRecord(
     deletion: config.deletion,
     firstRound: config.firstRound ?? (isLiteral ? 'generate' : 'gate'),
     editThreshold: config.editThreshold,
+    axePenalty: config.axePenalty,
     reconstruction: config.reconstruction ?? (isLiteral ? 'positional' : 'oracle'),
     ...updateRecord(config),
     weightRecon: config.losses.recon,

@@ -41,11 +41,6 @@ export const encoderFields = {
     .gt(0, 'expected a number above 0')
     .default(10_000)
     .describe('base of the rotary positions in local blocks (ModernBERT)'),
-  maxPositions: whole(1, 1e6)
-    .optional()
-    .describe(
-      'rows of the table of absolute positions; default 3 maxLength + 4: a draft before the row and a condition',
-    ),
   activationCheckpointing: z
     .boolean()
     .default(false)

@@ -3,36 +3,22 @@
 #include "merge/losses.h"
 
 namespace merge {
-namespace {
 
-constexpr double kClamp = 1e-4;  // probabilities inside KL and log stay within [kClamp, 1 - kClamp]
-
-// Mean of values_N over each row, [B]; rows without any hold 0.
 Tensor row_mean(const Tensor& values_N, const Tensor& rows_N, int64_t rows) {
   const Tensor empty_B = at::zeros({rows}, values_N.options());
   const Tensor count_B = empty_B.index_add(0, rows_N, at::ones_like(values_N));
   return empty_B.index_add(0, rows_N, values_N) / count_B.clamp_min(1);
 }
 
-// 1 for each row that has a value, as many as the rows that have one.
 Tensor has_values(const Tensor& rows_N, int64_t rows, const Tensor& like) {
   return at::zeros({rows}, like.options()).index_fill(0, rows_N, 1);
 }
 
 Tensor bernoulli_kl(const Tensor& p, const Tensor& q) {
-  const Tensor a = p.clamp(kClamp, 1 - kClamp), b = q.clamp(kClamp, 1 - kClamp);
+  const Tensor a = p.clamp(kProbabilityFloor, 1 - kProbabilityFloor);
+  const Tensor b = q.clamp(kProbabilityFloor, 1 - kProbabilityFloor);
   return a * (a / b).log() + (1 - a) * ((1 - a) / (1 - b)).log();
 }
-
-// log softmax of the scores over each row's gaps.
-Tensor row_log_softmax(const Tensor& score_G, const Tensor& rows_G, int64_t rows) {
-  const Tensor top_B = at::zeros({rows}, score_G.options()).scatter_reduce(0, rows_G, score_G.detach(), "amax", false);
-  const Tensor shifted_G = score_G - top_B.index_select(0, rows_G);
-  const Tensor mass_B = at::zeros({rows}, score_G.options()).index_add(0, rows_G, shifted_G.exp());
-  return shifted_G - mass_B.log().index_select(0, rows_G);
-}
-
-}  // namespace
 
 Tensor recon_loss(const Tensor& logits_MV, const Tensor& targets_M, double smoothing) {
   if (targets_M.numel() == 0) return logits_MV.sum();

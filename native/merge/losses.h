@@ -36,4 +36,12 @@ Tensor gate_loss(const Tensor& gate_logits_B, const Tensor& needs_B, double cost
 // Mean over rows with tokens of (mean p_keep - mean keep)^2.
 Tensor length_loss(const Tensor& keep_logits_N, const Tensor& keep_N, const Tensor& rows_N, int64_t rows);
 
+// What the readings share. Probabilities inside KL stay within [kProbabilityFloor, 1 - kProbabilityFloor].
+constexpr double kProbabilityFloor = 1e-4;
+Tensor bernoulli_kl(const Tensor& p, const Tensor& q);
+// Mean of values_N over each row, [B]; rows without any hold 0.
+Tensor row_mean(const Tensor& values_N, const Tensor& rows_N, int64_t rows);
+// 1 for each row that has a value, else 0, [B].
+Tensor has_values(const Tensor& rows_N, int64_t rows, const Tensor& like);
+
 }  // namespace merge

@@ -7,13 +7,23 @@
 
 namespace merge {
 
-void MergeFamily::check_conditions(const Rows& conditions, int64_t rows) const {
+void MergeFamily::check_conditions(const Rows& conditions, const Rows& rows) const {
   const ModelOptions& options = model_.options();
-  // A condition may hold a draft behind another condition and its separator.
-  check_rows("conditions", conditions, options.encoder.vocabulary, 2 * options.max_length + 1);
-  expect_shape(
-      conditions.count() == 0 || conditions.count() == rows,
-      "conditions: expected none or " + std::to_string(rows) + ", received " + std::to_string(conditions.count()));
+  if (conditions.count() == 0) return;
+  check_rows("conditions", conditions, options.encoder.vocabulary, 2 * options.max_length);
+  expect_shape(conditions.count() == rows.count(), "conditions: expected none or " + std::to_string(rows.count()) +
+                                                       ", received " + std::to_string(conditions.count()));
+  if (options.encoder.positions != nn::Positions::kAbsolute) return;
+  // A table of positions ends somewhere; the row behind its condition may grow to max_length.
+  const int64_t longest = options.encoder.max_positions - options.max_length - 3;
+  for (int64_t r = 0; r < conditions.count(); ++r) {
+    if (conditions.length(r) > longest) {
+      throw Error("ERR_INPUT", "conditions: row " + std::to_string(r) + ": expected at most " +
+                                   std::to_string(std::max<int64_t>(0, longest)) +
+                                   " tokens with absolute positions, received " +
+                                   std::to_string(conditions.length(r)));
+    }
+  }
 }
 
 Record MergeFamily::run(const Record& step, const TrainBatch& batch, bool learn, const std::atomic<bool>& cancelled) {
@@ -23,7 +33,7 @@ Record MergeFamily::run(const Record& step, const TrainBatch& batch, bool learn,
   expect_shape(batch.drafts.count() == batch.targets.count() && batch.targets.count() > 0,
                "batch: expected as many drafts as targets and at least one, received " +
                    std::to_string(batch.drafts.count()) + " and " + std::to_string(batch.targets.count()));
-  check_conditions(batch.conditions, batch.drafts.count());
+  check_conditions(batch.conditions, batch.drafts);
   check_range(step, "rounds", 1, 64);
   check_range(step, "window", 1, 64);
   check_range(step, "accumulation", 1, 65536);
@@ -76,7 +86,7 @@ RoundOutput MergeFamily::refine_round(const Record& options, const RoundInput& i
   const CountSource source = count_source_of(options.word("countSource"));
   expect_config(source == model_.count_source() || source == CountSource::kLiteral || source == CountSource::kBudget,
                 "countSource: expected the model's own, literal or budget, received " + options.word("countSource"));
-  check_conditions(input.conditions, input.rows.count());
+  check_conditions(input.conditions, input.rows);
   check_range(options, "temperature", 0, 100);
   check_range(options, "topP", 0, 1);
   check_range(options, "maxLength", 0, static_cast<double>(model.max_length));

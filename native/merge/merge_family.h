@@ -18,7 +18,7 @@ class MergeFamily : public Family {
   RoundOutput refine_round(const Record& options, const RoundInput& input) override;
 
  private:
-  void check_conditions(const Rows& conditions, int64_t rows) const;
+  void check_conditions(const Rows& conditions, const Rows& rows) const;
 
   Model model_;
 };

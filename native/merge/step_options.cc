@@ -43,6 +43,7 @@ StepOptions::StepOptions(const Record& record)
       soft_deletion(one_of(record, "deletion", {"hard", "soft"}) == "soft"),
       generate_first(one_of(record, "firstRound", {"gate", "generate"}) == "generate"),
       gradient(gradient_of(record)),
-      reconstruction(reconstruction_of(record)) {}
+      reconstruction(reconstruction_of(record)),
+      axe_penalty(record.number("axePenalty")) {}
 
 }  // namespace merge

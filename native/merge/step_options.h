@@ -31,6 +31,7 @@ struct StepOptions {
   bool generate_first;  // g_0 = 0: the first round deletes nothing (H13)
   RoundGradient gradient;
   Reconstruction reconstruction;
+  double axe_penalty;  // of a token that the alignment skips
 };
 
 }  // namespace merge

@@ -22,8 +22,8 @@ Rows first_rows(const Rows& rows, int64_t count) {
 Model::Reading read_way(const Model& model, const Way& way, Tally& tally) {
   if (model.options().encodings == 1 && way.states.hidden_TD.defined()) return model.judge(way.states);
   tally.passes += 1;
-  tally.positions +=
-      static_cast<int64_t>(way.x.tokens.size() + way.beside.conditions.tokens.size()) + 2 * way.x.count();
+  tally.positions += static_cast<int64_t>(way.x.tokens.size() + way.beside.conditions.tokens.size()) +
+                     2 * way.x.count();
   return model.read(way.x, way.beside);
 }
 
@@ -102,11 +102,11 @@ Tensor unaligned_recon(const Model& model, const States& states, const Rows& y, 
   const Tensor logits_PV = model.logits(states.hidden_TD.index_select(0, nn::index_tensor(places, device)));
   switch (options.reconstruction) {
     case Reconstruction::kAxe:
-      return axe_loss(logits_PV, offsets, y);
+      return axe(logits_PV, offsets, y, model.options().pad, options.axe_penalty);
     case Reconstruction::kOaxe:
-      return oaxe_loss(logits_PV, offsets, y);
+      return oaxe(logits_PV, offsets, y, model.options().pad);
     case Reconstruction::kCtc:
-      return ctc_loss(logits_PV, offsets, y, model.options().pad);
+      return ctc(logits_PV, offsets, y, model.options().pad);
     default:
       return literal_recon(logits_PV, offsets, y);
   }

@@ -54,7 +54,7 @@ BlockOptions block_options(const Record& config, int64_t layers) {
 
 }  // namespace
 
-EncoderOptions encoder_options(const Record& config) {
+EncoderOptions encoder_options(const Record& config, int64_t max_positions) {
   const int64_t layers = positive(config, "layers"), local_mix = config.integer("localMix");
   expect_config(local_mix == 0 || (local_mix % 2 == 1 && local_mix > 0 && local_mix <= 63),
                 "localMix: expected 0 or an odd number up to 63, received " + std::to_string(local_mix));
@@ -66,7 +66,7 @@ EncoderOptions encoder_options(const Record& config) {
           .rope_base = config.number("ropeBase"),
           .block = block_options(config, layers),
           .positions = positions_of(one_of(config, "positions", {"rope", "relative", "absolute"})),
-          .max_positions = positive(config, "maxPositions"),
+          .max_positions = max_positions,
           .embedding_norm = config.flag("embeddingNorm"),
           .head = head_of(one_of(config, "head", {"tied", "untied", "transform"})),
           .window = window,

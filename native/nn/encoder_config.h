@@ -7,6 +7,7 @@
 namespace merge::nn {
 
 // Throws ERR_CONFIG for a field that is missing, out of its range or at odds with another.
-EncoderOptions encoder_options(const Record& config);
+// max_positions: the longest row, as EncoderOptions has it.
+EncoderOptions encoder_options(const Record& config, int64_t max_positions);
 
 }  // namespace merge::nn

@@ -6,6 +6,7 @@ const { loadNative } = await import(new URL('../../dist/native.js', import.meta.
 /** All fields of the record that opens a session. */
 export const tinyConfig = {
   family: 'merge',
+  profile: 'aligned',
   vocabulary: 300,
   width: 32,
   layers: 2,
@@ -25,12 +26,12 @@ export const tinyConfig = {
   attentionWindow: 0,
   globalEvery: 1,
   localRopeBase: 10_000,
-  maxPositions: 100,
   activationCheckpointing: false,
   ropeBase: 10_000,
   normEpsilon: 1e-5,
   deleter: 'block',
   inserter: 'block',
+  countSource: 'counts',
   gateFeatures: 'doubt',
   condition: 'none',
   encodings: 'two',
@@ -72,6 +73,14 @@ export const tinyStep = {
   subsequence: 0.5,
   ownFill: 0.5,
   accumulation: 1,
+  gradient: 'stop',
+  window: 1,
+  deletion: 'hard',
+  firstRound: 'gate',
+  editThreshold: 0.5,
+  axePenalty: 1,
+  reconstruction: 'oracle',
+  temperature: 1,
 }
 
 /** All fields of a refinement round's options. */
@@ -80,6 +89,10 @@ export const tinyRound = {
   editThreshold: 0.5,
   keepThreshold: 0.5,
   fillThreshold: 0,
+  fillShare: 0,
+  countSource: 'counts',
+  lengthRatio: 1,
+  targetLength: 32,
   temperature: 0,
   topK: 0,
   topP: 1,

@@ -42,7 +42,7 @@ def random_weights(c, generator):
         matrix("encoder.relative.weight", c["heads"], 32)
         weights["encoder.relative.weight"] *= 5
     if c["positions"] == "absolute":
-        matrix("encoder.positions.weight", c["maxPositions"], d)
+        matrix("encoder.positions.weight", c["maxLength"] + 2, d)
     for i in range(c["layers"]):
         block(f"encoder.blocks.{i}")
     vector("encoder.norm.weight", d, 1)

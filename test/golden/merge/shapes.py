@@ -3,10 +3,11 @@ PAD, BOS, EOS, MASK, SEP = range(5)
 
 # The usual shape; another head count, rope base and epsilon; the one with everything switched off; shared key heads with
 # relative positions; absolute positions.
-common = {"family": "merge", "pad": PAD, "bos": BOS, "eos": EOS, "mask": MASK, "sep": SEP, "encodings": "two",
-          "norm": "rms", "normPlace": "before", "embeddingNorm": False, "biases": "none", "activation": "swiglu",
-          "head": "tied", "attentionWindow": 0, "globalEvery": 1, "localRopeBase": 10000, "maxPositions": 26,
-          "activationCheckpointing": False, "dtype": "float32", "device": "cpu", "matmulPrecision": "highest", "seed": 1}
+common = {"family": "merge", "profile": "aligned", "countSource": "counts", "pad": PAD, "bos": BOS, "eos": EOS,
+          "mask": MASK, "sep": SEP, "encodings": "two", "norm": "rms", "normPlace": "before", "embeddingNorm": False,
+          "biases": "none", "activation": "swiglu", "head": "tied", "attentionWindow": 0, "globalEvery": 1,
+          "localRopeBase": 10000, "activationCheckpointing": False, "dtype": "float32", "device": "cpu",
+          "matmulPrecision": "highest", "seed": 1}
 shapes = {
     "usual": {"vocabulary": 29, "width": 16, "layers": 2, "heads": 2, "keyHeads": 2, "feedForward": 24, "maxLength": 24,
               "maxInsert": 4, "localMix": 7, "positions": "rope", "ropeBase": 10000, "normEpsilon": 1e-5,
@@ -30,4 +31,5 @@ step = {"seed": 5, "rounds": 1, "learningRate": 1e-2, "beta1": 0.9, "beta2": 0.9
         "clip": 0.5, "weightRecon": 1, "weightCompression": 0.5, "weightPointer": 0.4, "weightGate": 0.3,
         "weightLength": 0.2, "keepReduction": 0.2, "keepKl": 0.1, "countSmoothing": 0.02, "scoreEntropy": 0.05,
         "gateCost": 0.05, "labelSmoothing": 0.1, "gateNoise": 0, "ownDeletion": 0, "subsequence": 0, "ownFill": 0,
-        "accumulation": 1}
+        "accumulation": 1, "gradient": "stop", "window": 1, "deletion": "hard", "firstRound": "gate",
+        "editThreshold": 0.5, "axePenalty": 1, "reconstruction": "oracle", "temperature": 1}
