@@ -67,8 +67,7 @@ Deletion draw_deletion(const Rows& x, int64_t learned, const std::vector<uint8_t
   if (options.soft_deletion) {
     const Offsets offsets(x.offsets.begin(), x.offsets.begin() + learned + 1);
     const Tensor sample_N = ops::bernoulli_st(keeps.logits_N, offsets, options.temperature, random).sample;
-    const Tensor effective_N =
-        effective_keep(sample_N, keeps.rows_N, gate_logits_B, gate_B, options.edit_threshold);
+    const Tensor effective_N = effective_keep(sample_N, keeps.rows_N, gate_logits_B, gate_B, options.edit_threshold);
     const Tensor own = floats(own_N, effective_N), oracle = floats(oracle_N, effective_N);
     const Tensor learned_N = own * effective_N + (1 - own) * oracle;
     const int64_t rest = static_cast<int64_t>(x.tokens.size()) - learned_N.size(0);
@@ -141,8 +140,7 @@ RoundLoss aligned_round(const Model& model, const StepOptions& options, const Wa
   const Tensor keep_N = floats(labels.keep_N, keeps.logits_N), needs_B = floats(labels.needs_B, gate_logits_B);
   const auto gate = drawn_gate(reading, learned, options, draw);
   const Tensor gate_B = at::tensor(at::ArrayRef<float>(gate)).to(gate_logits_B.options());
-  const Deletion deletion =
-      draw_deletion(x, learned, labels.keep_N, keeps, gate_logits_B, gate, options, draw.draws);
+  const Deletion deletion = draw_deletion(x, learned, labels.keep_N, keeps, gate_logits_B, gate, options, draw.draws);
 
   // 3) insert: counts for S, the oracle's or the model's own
   Skeleton skeleton;
@@ -160,24 +158,22 @@ RoundLoss aligned_round(const Model& model, const StepOptions& options, const Wa
   tally.passes += model.options().encodings == 3 ? 1 : 0;
 
   // 4) fill: E(S^), the head at the masks, against the oracle's tokens
-  const Model::Filled fill =
-      model.fill(x, skeleton, insertion.masked, extended.way.beside, {deletion.straight_N, {}});
+  const Model::Filled fill = model.fill(x, skeleton, insertion.masked, extended.way.beside, {deletion.straight_N, {}});
   tally.passes += 1;
   tally.positions += static_cast<int64_t>(insertion.masked.rows.tokens.size()) + 2 * insertion.masked.rows.count();
   const Tensor targets_M = nn::index_tensor(insertion.targets_M, fill.logits_MV.device());
 
   const bool aligned = options.reconstruction == Reconstruction::kOracle;
-  RoundLoss round{
-      .terms = {.recon = aligned ? recon_loss(fill.logits_MV, targets_M, options.label_smoothing)
-                                 : unaligned_recon(model, fill.states, y, options),
-                .compression = compression_loss(keeps.logits_N, keep_N, keeps.rows_N, gate_B, options.keep_reduction,
-                                                options.keep_kl),
-                .pointer = insertion_loss(gaps, model.count_source(), insertion.counts_G, gap_rows,
-                                          skeleton.rows.count(), options),
-                .gate = gate_loss(gate_logits_B, needs_B, options.gate_cost),
-                .length = length_loss(keeps.logits_N, keep_N, keeps.rows_N, learned)},
-      .total = {},
-      .next = {}};
+  RoundLoss round{.terms = {.recon = aligned ? recon_loss(fill.logits_MV, targets_M, options.label_smoothing)
+                                             : unaligned_recon(model, fill.states, y, options),
+                            .compression = compression_loss(keeps.logits_N, keep_N, keeps.rows_N, gate_B,
+                                                            options.keep_reduction, options.keep_kl),
+                            .pointer = insertion_loss(gaps, model.count_source(), insertion.counts_G, gap_rows,
+                                                      skeleton.rows.count(), options),
+                            .gate = gate_loss(gate_logits_B, needs_B, options.gate_cost),
+                            .length = length_loss(keeps.logits_N, keep_N, keeps.rows_N, learned)},
+                  .total = {},
+                  .next = {}};
   double value = 0;
   round.total = weighted(round.terms, options, value);
 

@@ -38,9 +38,9 @@ bool cut_counts(std::vector<int32_t>& counts_G, const std::vector<float>& wish_G
 // What D2 says, on the host.
 struct Wishes {
   std::vector<float> score_G;
-  std::vector<float> wish_G;                   // how much a gap wants any insertion: what is cut last
+  std::vector<float> wish_G;                         // how much a gap wants any insertion: what is cut last
   std::vector<int32_t> likeliest_G, at_least_one_G;  // counts and poisson
-  std::vector<float> total_B;                  // length: expected count of a row
+  std::vector<float> total_B;                        // length: expected count of a row
 };
 
 std::vector<int32_t> host_counts(const Tensor& tensor) {

@@ -28,8 +28,8 @@ class Inserter {
     Tensor rate_G;    // log of the expected count of each gap (poisson); undefined otherwise
     Tensor total_B;   // log of the expected count of each row (length); undefined otherwise
   };
-  // States of all rows, sentinels included, [T, D]; the gaps are those between neighbours of the same row among the kept
-  // positions kept_S (undefined: all), rows by `offsets`.
+  // States of all rows, sentinels included, [T, D]; the gaps are those between neighbours of the same row among the
+  // kept positions kept_S (undefined: all), rows by `offsets`.
   Output forward(const Tensor& states_TD, const nn::View& view, const Offsets& offsets,
                  const Tensor& kept_S = {}) const;
 

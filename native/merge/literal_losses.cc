@@ -44,9 +44,7 @@ Tensor literal_compression(const Tensor& keep_logits_N, const Tensor& rows_N, co
 Tensor literal_pointer(const Tensor& score_G, const Tensor& rows_G, int64_t rows) {
   if (score_G.numel() == 0) return score_G.sum();
   const Tensor none_B = at::zeros({rows}, score_G.options());
-  const Tensor top_B = none_B.scatter_reduce(0, rows_G, score_G.detach(), "amax", false);
-  const Tensor mass_G = (score_G - top_B.index_select(0, rows_G)).exp();
-  const Tensor p_G = mass_G / none_B.index_add(0, rows_G, mass_G).index_select(0, rows_G);
+  const Tensor p_G = row_log_softmax(score_G, rows_G, rows).exp();
   const Tensor gaps_B = none_B.index_add(0, rows_G, at::ones_like(p_G.detach()));
   const Tensor a_G = p_G.clamp(kProbabilityFloor, 1 - kProbabilityFloor);
   const Tensor uniform_G = gaps_B.reciprocal().index_select(0, rows_G).clamp(kProbabilityFloor, 1 - kProbabilityFloor);

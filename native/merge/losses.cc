@@ -20,6 +20,13 @@ Tensor bernoulli_kl(const Tensor& p, const Tensor& q) {
   return a * (a / b).log() + (1 - a) * ((1 - a) / (1 - b)).log();
 }
 
+Tensor row_log_softmax(const Tensor& score_G, const Tensor& rows_G, int64_t rows) {
+  const Tensor none_B = at::zeros({rows}, score_G.options());
+  const Tensor top_B = none_B.scatter_reduce(0, rows_G, score_G.detach(), "amax", false);
+  const Tensor shifted_G = score_G - top_B.index_select(0, rows_G);
+  return shifted_G - none_B.index_add(0, rows_G, shifted_G.exp()).log().index_select(0, rows_G);
+}
+
 Tensor recon_loss(const Tensor& logits_MV, const Tensor& targets_M, double smoothing) {
   if (targets_M.numel() == 0) return logits_MV.sum();
   return at::cross_entropy_loss(logits_MV, targets_M, {}, at::Reduction::Mean, -100, smoothing);

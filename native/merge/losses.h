@@ -43,5 +43,7 @@ Tensor bernoulli_kl(const Tensor& p, const Tensor& q);
 Tensor row_mean(const Tensor& values_N, const Tensor& rows_N, int64_t rows);
 // 1 for each row that has a value, else 0, [B].
 Tensor has_values(const Tensor& rows_N, int64_t rows, const Tensor& like);
+// log softmax of the scores over each row's gaps.
+Tensor row_log_softmax(const Tensor& score_G, const Tensor& rows_G, int64_t rows);
 
 }  // namespace merge

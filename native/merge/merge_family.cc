@@ -20,8 +20,7 @@ void MergeFamily::check_conditions(const Rows& conditions, const Rows& rows) con
     if (conditions.length(r) > longest) {
       throw Error("ERR_INPUT", "conditions: row " + std::to_string(r) + ": expected at most " +
                                    std::to_string(std::max<int64_t>(0, longest)) +
-                                   " tokens with absolute positions, received " +
-                                   std::to_string(conditions.length(r)));
+                                   " tokens with absolute positions, received " + std::to_string(conditions.length(r)));
     }
   }
 }

@@ -144,8 +144,8 @@ Model::Reading Model::judge(States states) const {
   Reading reading{std::move(states), {}, {}};
   const Offsets& offsets = reading.states.offsets;
   const Tensor positions_T = nn::row_positions(offsets, options_.placement.device);
-  reading.keep_T = deleter_.forward(reading.states.hidden_TD,
-                                    encoder_.view(positions_T, offsets, options_.placement.dtype));
+  reading.keep_T =
+      deleter_.forward(reading.states.hidden_TD, encoder_.view(positions_T, offsets, options_.placement.dtype));
   reading.gate_B = gate_.forward(reading.states.hidden_TD, reading.keep_T, offsets);
   return reading;
 }
@@ -157,8 +157,8 @@ Inserter::Output Model::gaps(const States& of_x, const Rows& x, const Skeleton& 
     Beside of_s{beside.conditions, {}};
     const States states = encode(skeleton.rows, of_s);
     const Tensor positions_T = nn::row_positions(states.offsets, device);
-    return inserter_.forward(states.hidden_TD,
-                             encoder_.view(positions_T, states.offsets, options_.placement.dtype), states.offsets);
+    return inserter_.forward(states.hidden_TD, encoder_.view(positions_T, states.offsets, options_.placement.dtype),
+                             states.offsets);
   }
   // The kept positions of E(X), sentinels included.
   std::vector<int64_t> kept;
@@ -182,8 +182,8 @@ Inserter::Output Model::gaps(const States& of_x, const Rows& x, const Skeleton& 
         solid[x.offsets[r] + skeleton.source[t]] = 1;
       }
     }
-    const nn::View view = soft_view(encoder_, packed, places_of(packed, x), source, solid, keep_N,
-                                    options_.placement.dtype);
+    const nn::View view =
+        soft_view(encoder_, packed, places_of(packed, x), source, solid, keep_N, options_.placement.dtype);
     return inserter_.forward(of_x.hidden_TD, view, offsets, kept_S);
   }
   const Tensor positions_S = nn::row_positions(offsets, device);

@@ -34,14 +34,15 @@ Record run_rounds(Model& model, const Record& step, const TrainBatch& batch, boo
     // A micro-batch weighs as its rows, a round as one of those that run (H25).
     const double scale =
         static_cast<double>(end - begin) / static_cast<double>(rows) / static_cast<double>(options.rounds);
-    Way way{slice(batch.drafts, begin, end), slice(batch.targets, begin, end),
-            {slice(batch.conditions, begin, end), {}}, {}};
+    Way way{slice(batch.drafts, begin, end),
+            slice(batch.targets, begin, end),
+            {slice(batch.conditions, begin, end), {}},
+            {}};
     Tensor window;  // the loss of the rounds since the last backward pass
     for (int64_t round = 0; round < options.rounds; ++round) {
       if (cancelled.load()) throw Error("ERR_ABORTED", "the step was cancelled");
-      const RoundDraw draw{{options.seed, options.step, static_cast<uint64_t>(part * 64 + round)},
-                           round,
-                           round + 1 == options.rounds};
+      const RoundDraw draw{
+          {options.seed, options.step, static_cast<uint64_t>(part * 64 + round)}, round, round + 1 == options.rounds};
       if (round == 0 && options.own_fill > 0) {
         way.x = own_fill(model, way.x, way.y, way.beside.conditions, options.own_fill, draw.draws);
       }

@@ -22,8 +22,8 @@ Rows first_rows(const Rows& rows, int64_t count) {
 Model::Reading read_way(const Model& model, const Way& way, Tally& tally) {
   if (model.options().encodings == 1 && way.states.hidden_TD.defined()) return model.judge(way.states);
   tally.passes += 1;
-  tally.positions += static_cast<int64_t>(way.x.tokens.size() + way.beside.conditions.tokens.size()) +
-                     2 * way.x.count();
+  tally.positions +=
+      static_cast<int64_t>(way.x.tokens.size() + way.beside.conditions.tokens.size()) + 2 * way.x.count();
   return model.read(way.x, way.beside);
 }
 

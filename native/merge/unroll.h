@@ -11,13 +11,13 @@ namespace merge {
 // Rows X on their way to Y.
 struct Way {
   Rows x, y;
-  Beside beside;   // conditions of the rows, and what of the last fill still carries a gradient
-  States states;   // E(S^) of the last round, whose lengths are X's (one encoding a round); undefined before the first
+  Beside beside;  // conditions of the rows, and what of the last fill still carries a gradient
+  States states;  // E(S^) of the last round, whose lengths are X's (one encoding a round); undefined before the first
 };
 
 struct RoundDraw {
   Draws draws;
-  int64_t round;   // from 0
+  int64_t round;  // from 0
   bool is_last;
 };
 

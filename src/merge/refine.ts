@@ -83,7 +83,9 @@ export async function* refineRows(
       packFlags(active.map(({ state }) => state.locked)),
       packFlags(active.map(({ state }) => state.open)),
       // Decision: H30. The first of the earlier states is the draft.
-      context.condition === 'draft' ? packRows(active.map(({ state, earlier }) => earlier[0] ?? state.tokens)) : undefined,
+      context.condition === 'draft'
+        ? packRows(active.map(({ state, earlier }) => earlier[0] ?? state.tokens))
+        : undefined,
     )
     settings.signal?.throwIfAborted()
 

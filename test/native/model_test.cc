@@ -116,8 +116,8 @@ TEST(a_row_alone_gives_what_it_gives_in_a_batch) {
     Rows alone;
     alone.append(together.row(r));
     const auto single = model.read(alone);
-    const int64_t begin = batch.packed.offsets[r], length = batch.packed.offsets[r + 1] - begin;
-    CHECK(worst(single.hidden_TD, batch.hidden_TD.narrow(0, begin, length)) <= 1e-5);
+    const int64_t begin = batch.states.offsets[r], length = batch.states.offsets[r + 1] - begin;
+    CHECK(worst(single.states.hidden_TD, batch.states.hidden_TD.narrow(0, begin, length)) <= 1e-5);
     CHECK(worst(single.keep_T, batch.keep_T.narrow(0, begin, length)) <= 1e-5);
     CHECK(worst(single.gate_B, batch.gate_B.narrow(0, r, 1)) <= 1e-5);
   }
@@ -133,7 +133,8 @@ TEST(another_row_of_the_batch_never_changes_a_row) {
   for (Rows* rows : {&first, &second}) rows->append(a.row(0));
   for (int64_t r = 0; r < b.count(); ++r) first.append(b.row(r)), second.append(c.row(r));
   const int64_t length = a.length(0) + 2;
-  CHECK(at::equal(model.read(first).hidden_TD.narrow(0, 0, length), model.read(second).hidden_TD.narrow(0, 0, length)));
+  CHECK(at::equal(model.read(first).states.hidden_TD.narrow(0, 0, length),
+                  model.read(second).states.hidden_TD.narrow(0, 0, length)));
 }
 
 TEST(dropping_nothing_is_reading_alone) {

@@ -78,10 +78,10 @@ inline Record step(int64_t number = 0) {
                                                                  {"subsequence", .5},
                                                                  {"ownFill", .25},
                                                                  {"accumulation", 1},
-{"temperature", 1},
-{"window", 1},
-{"editThreshold", .5},
-{"axePenalty", 1}}) {
+                                                                 {"temperature", 1},
+                                                                 {"window", 1},
+                                                                 {"editThreshold", .5},
+                                                                 {"axePenalty", 1}}) {
     record.set(name, value);
   }
   record.set("step", number);
