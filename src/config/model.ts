@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import type { NativeRecord } from '../native.js'
+import { encoderFields } from './encoder.js'
 import { above, whole } from './fields.js'
 
 /** Where a model runs: the only options of a loaded model that may differ from the saved one. */
@@ -72,6 +73,7 @@ const modelFields = z.strictObject({
     .describe(
       'rope: queries and keys turn; relative: T5 buckets of distances; absolute: a learned table (section 1; default rope; literal: relative)',
     ),
+  ...encoderFields,
   ropeBase: above(1, 1e9).default(10_000).describe('base of the rotary positions (LLaMA)'),
   normEpsilon: above(0, 1e-2).default(1e-5).describe('epsilon of RMSNorm and LayerNorm'),
   deleter: z
