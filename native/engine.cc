@@ -74,6 +74,12 @@ NamedArray host_array(const Tensor& tensor) {
   return {host.sizes().vec(), {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()}};
 }
 
+std::map<std::string, NamedArray> host_arrays(const std::map<std::string, Tensor>& tensors) {
+  std::map<std::string, NamedArray> arrays;
+  for (const auto& [name, values] : tensors) arrays[name] = host_array(values);
+  return arrays;
+}
+
 }  // namespace
 
 Session::Session(const Record& config) : state_(guarded([&] { return std::make_unique<State>(config); })) {}
@@ -85,6 +91,9 @@ Record Session::train_step(const Record& step, const TrainBatch& batch) {
     Family& family = *state_->family;
     use_precision_of(family);
     check_update(step);
+    if (family.placement().weights() == at::kBFloat16) {
+      throw Error("ERR_CONFIG", "weightDtype: expected float32 to train, received bfloat16");
+    }
     const double clip = step.number("clip");
     const AdamWOptions adamw{step.number("learningRate"), step.number("beta1"), step.number("beta2"),
                              step.number("epsilon"), step.number("weightDecay")};
@@ -121,13 +130,42 @@ RoundOutput Session::refine_round(const Record& options, const RoundInput& input
   });
 }
 
+DenoiseOutput Session::denoise(const Record& options, const DenoiseInput& input) {
+  return guarded([&] {
+    if (cancelled.load()) throw Error("ERR_ABORTED", "the denoising step was cancelled");
+    use_precision_of(*state_->family);
+    at::NoGradGuard no_grad;
+    return state_->family->denoise(options, input);
+  });
+}
+
+void Session::remember(const CachedRows& input) {
+  guarded([&] {
+    if (cancelled.load()) throw Error("ERR_ABORTED", "the reading was cancelled");
+    use_precision_of(*state_->family);
+    at::NoGradGuard no_grad;
+    state_->family->remember(input);
+  });
+}
+
+void Session::forget(int64_t generation, const std::vector<int32_t>& slots) {
+  guarded([&] { state_->family->forget(generation, slots); });
+}
+
 std::map<std::string, NamedArray> Session::inspect(const Rows& rows, const std::vector<std::string>& outputs) {
   return guarded([&] {
     use_precision_of(*state_->family);
     at::NoGradGuard no_grad;
-    std::map<std::string, NamedArray> arrays;
-    for (const auto& [name, values] : state_->family->inspect(rows, outputs)) arrays[name] = host_array(values);
-    return arrays;
+    return host_arrays(state_->family->inspect(rows, outputs));
+  });
+}
+
+std::map<std::string, NamedArray> Session::inspect_behind(const Rows& prompts, const Rows& rows, const std::string& way,
+                                                          const std::vector<std::string>& outputs) {
+  return guarded([&] {
+    use_precision_of(*state_->family);
+    at::NoGradGuard no_grad;
+    return host_arrays(state_->family->inspect_behind(prompts, rows, way, outputs));
   });
 }
 
@@ -162,6 +200,7 @@ Record Session::memory() const {
   record.set("parameterBytes", values);
   record.set("gradientBytes", gradients);
   record.set("optimizerBytes", state_->optimizer.bytes());
+  record.set("cacheBytes", state_->family->cache_bytes());
   return record;
 }
 
