@@ -3,6 +3,7 @@
 
 #include "checks.h"
 #include "merge/merge_family.h"
+#include "remedi/remedi_family.h"
 
 namespace merge {
 
@@ -11,7 +12,7 @@ RoundOutput Family::refine_round(const Record&, const RoundInput&) {
 }
 
 std::unique_ptr<Family> make_family(const Record& config) {
-  one_of(config, "family", {"merge"});
+  if (one_of(config, "family", {"merge", "remedi"}) == "remedi") return std::make_unique<RemediFamily>(config);
   return std::make_unique<MergeFamily>(config);
 }
 

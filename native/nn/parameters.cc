@@ -20,7 +20,7 @@ uint64_t name_hash(const std::string& name) {
 
 }  // namespace
 
-Tensor Parameters::add(const std::string& name, at::IntArrayRef shape, Init init) {
+Tensor Parameters::drawn(const std::string& name, at::IntArrayRef shape, const Init& init) const {
   Tensor tensor = at::full(shape, init.value, at::kFloat);
   if (init.deviation > 0) {
     // Box-Muller on counters: the same numbers on every machine and in every order of construction.
@@ -32,8 +32,14 @@ Tensor Parameters::add(const std::string& name, at::IntArrayRef shape, Init init
       values[i] = static_cast<float>(init.value + init.deviation * radius * std::cos(angle));
     }
   }
+  return tensor;
+}
+
+Tensor Parameters::add(const std::string& name, at::IntArrayRef shape, Init init) {
+  // A blank tensor has its shape, and one number for all of its elements.
+  Tensor tensor = start_ == Start::kBlank ? at::zeros({}, at::kFloat).expand(shape) : drawn(name, shape, init);
   tensor.requires_grad_(true);
-  entries_.push_back({name, tensor});
+  entries_.push_back({name, tensor, init});
   return tensor;
 }
 
@@ -44,7 +50,7 @@ void Parameters::flatten(at::ScalarType dtype, at::Device device) {
     for (const auto& entry : entries_) {
       if ((entry.tensor.dim() > 1) == decayed) total += entry.tensor.numel();
     }
-    const auto options = at::TensorOptions().dtype(dtype).device(device);
+    const auto options = at::TensorOptions().dtype(decayed || dtype == at::kDouble ? dtype : at::kFloat).device(device);
     Group group{at::empty({total}, options), Tensor(), decayed};
     int64_t begin = 0;
     for (auto& entry : entries_) {
@@ -57,6 +63,11 @@ void Parameters::flatten(at::ScalarType dtype, at::Device device) {
     }
     groups_.push_back(group);
   }
+}
+
+void Parameters::draw(const Entry& entry) const {
+  at::NoGradGuard no_grad;
+  entry.tensor.detach().copy_(drawn(entry.name, entry.tensor.sizes(), entry.init));
 }
 
 void Parameters::zero_gradients() {

@@ -8,7 +8,7 @@ const layersOfSrc: readonly (readonly string[])[] = [
   ['errors', 'hint', 'random', 'threads', 'version'],
   ['libtorch'],
   ['native'],
-  ['config', 'parseConfig', 'rows', 'savedFolder', 'training/schedule'],
+  ['config', 'fields', 'parseConfig', 'rows', 'savedFolder', 'training/schedule'],
   ['text/'],
   ['training/task'],
   ['merge/', 'remedi/', 'baselines/'],

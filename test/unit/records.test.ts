@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { modelConfig, modelRecord, recipe, refineConfig, roundRecord, stepRecord } from '../../src/config.js'
+import { remediConfig, remediRecord } from '../../src/remedi/config.js'
 
 const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8')
 
@@ -25,6 +26,18 @@ describe('records', () => {
     const sent = Object.keys(modelRecord(modelConfig.parse({}), ids, 0))
     const wanted = sorted(
       fieldsRead(read('native/merge/model.cc'), 'config'),
+      fieldsRead(read('native/nn/placement.cc'), 'config'),
+      fieldsRead(read('native/family.cc'), 'config'),
+    )
+    expect(wanted.length).toBeGreaterThan(15)
+    expect(wanted).toEqual(sorted(sent))
+  })
+
+  it('that open a RemeDi model', () => {
+    const ids = { embeddings: 300, mask: 3 }
+    const sent = Object.keys(remediRecord(remediConfig.parse({}), ids, { seed: 0, start: 'random' }))
+    const wanted = sorted(
+      fieldsRead(read('native/remedi/model.cc'), 'config'),
       fieldsRead(read('native/nn/placement.cc'), 'config'),
       fieldsRead(read('native/family.cc'), 'config'),
     )
