@@ -7,6 +7,7 @@
 #include <c10/core/CPUAllocator.h>
 #include <torch/headeronly/version.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -69,6 +70,22 @@ void check_update(const Record& step) {
   for (const char* name : {"beta1", "beta2"}) check_range(step, name, 0, 1);
 }
 
+AdamWOptions update_options(const Record& step, const nn::Parameters& parameters) {
+  AdamWOptions options{.learning_rate = step.number("learningRate"),
+                       .second_learning_rate = 0,
+                       .beta1 = step.number("beta1"),
+                       .beta2 = step.number("beta2"),
+                       .epsilon = step.number("epsilon"),
+                       .weight_decay = step.number("weightDecay")};
+  const bool has_second = std::any_of(parameters.groups().begin(), parameters.groups().end(),
+                                      [](const auto& group) { return group.second; });
+  if (has_second) {
+    check_range(step, "secondLearningRate", 0, std::numeric_limits<double>::max());
+    options.second_learning_rate = step.number("secondLearningRate");
+  }
+  return options;
+}
+
 NamedArray host_array(const Tensor& tensor) {
   const Tensor host = tensor.detach().to(at::kCPU, at::kFloat).contiguous();
   return {host.sizes().vec(), {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()}};
@@ -86,8 +103,7 @@ Record Session::train_step(const Record& step, const TrainBatch& batch) {
     use_precision_of(family);
     check_update(step);
     const double clip = step.number("clip");
-    const AdamWOptions adamw{step.number("learningRate"), step.number("beta1"), step.number("beta2"),
-                             step.number("epsilon"), step.number("weightDecay")};
+    const AdamWOptions adamw = update_options(step, family.parameters());
     family.parameters().zero_gradients();
     Record report = family.run(step, batch, /*learn=*/true, cancelled);
     // sync: a bad gradient must stop before it reaches the weights.

@@ -38,6 +38,18 @@ struct RoundOutput {
   int64_t encoder_passes = 0;
 };
 
+// A denoising run of Remask-RL. B rows, A positions of their answers, S steps, J blocks.
+struct Trajectory {
+  Rows rows;                       // prompt and finished answer of whole blocks
+  std::vector<int32_t> prompts_B;  // tokens of each prompt
+  int64_t steps = 0;
+  std::vector<int32_t> states_SA;  // the answers before each step
+  std::vector<int32_t> ranks_SA;   // place of each position in the ordered set of the step, -1 outside
+  std::vector<int32_t> forbidden;  // ids that were never written, beside the mask
+  // advantage [B]; oldToken, oldSet, referenceToken, referenceSet [S J], the last four where they are wanted.
+  std::map<std::string, std::vector<double>> columns;
+};
+
 struct NamedArray {
   std::vector<int64_t> shape;
   std::vector<float> values;

@@ -14,6 +14,8 @@ enum class Purpose : uint64_t {
   kGateNoise,
   kSample,
   kOwnFillStart,
+  kOwnMistake,
+  kRollout,
 };
 
 // splitmix64 of its inputs, chained; passes as a counter-based generator for sampling (not for cryptography).

@@ -2,11 +2,17 @@
 #include "remedi/remedi_family.h"
 
 #include "checks.h"
+#include "remedi/copies.h"
+#include "remedi/sft.h"
 
 namespace merge {
 
-Record RemediFamily::run(const Record&, const TrainBatch&, bool, const std::atomic<bool>&) {
-  throw Error("ERR_INPUT", "trainStep: expected a model of family merge, received remedi");
+Record RemediFamily::run(const Record& step, const TrainBatch& batch, bool learn, const std::atomic<bool>& cancelled) {
+  check_range(step, "blockLength", 1, 65536);
+  check_range(step, "accumulation", 1, 65536);
+  check_range(step, "confidenceSmoothing", 0, 1);
+  remedi::check_copies(model_.options(), batch.targets, batch.drafts, step.integer("blockLength"));
+  return remedi::run_sft(model_, step, batch, learn, cancelled);
 }
 
 std::map<std::string, Tensor> RemediFamily::inspect(const Rows& rows, const std::vector<std::string>& outputs) {

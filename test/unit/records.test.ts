@@ -48,7 +48,9 @@ describe('records', () => {
   it('of a training step', () => {
     const choice = { step: 0, rounds: 1, learningRate: 1e-3, gateNoise: 0 }
     const sent = Object.keys(stepRecord(recipe.parse({}), choice))
-    const wanted = sorted(fieldsRead(read('native/merge/step.cc'), 'record'), fieldsRead(engine + family, 'step'))
+    const ofStep = fieldsRead(read('native/merge/step.cc'), 'record')
+    // Only families with two streams have a second learning rate.
+    const wanted = sorted(ofStep, fieldsRead(engine + family, 'step')).filter((name) => name !== 'secondLearningRate')
     expect(wanted.length).toBeGreaterThan(20)
     expect(wanted).toEqual(sorted(sent))
   })
