@@ -91,6 +91,39 @@ NamedArray host_array(const Tensor& tensor) {
   return {host.sizes().vec(), {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()}};
 }
 
+std::map<std::string, NamedArray> host_arrays(const std::map<std::string, Tensor>& tensors) {
+  std::map<std::string, NamedArray> arrays;
+  for (const auto& [name, values] : tensors) arrays[name] = host_array(values);
+  return arrays;
+}
+
+// One step of the optimizer: `learn` adds the gradients and returns the report.
+template <typename State, typename Learn>
+Record updated(State& state, const Record& step, Learn&& learn) {
+  const auto start = std::chrono::steady_clock::now();
+  Family& family = *state.family;
+  use_precision_of(family);
+  check_update(step);
+  if (family.placement().weights() == at::kBFloat16) {
+    throw Error("ERR_CONFIG", "weightDtype: expected float32 to train, received bfloat16");
+  }
+  const double clip = step.number("clip");
+  const AdamWOptions adamw = update_options(step, family.parameters());
+  family.parameters().zero_gradients();
+  Record report = learn();
+  // sync: a bad gradient must stop before it reaches the weights.
+  const double norm = family.parameters().gradient_norm().item<double>();
+  if (!std::isfinite(norm)) {
+    throw Error("ERR_NONFINITE", "gradient norm: expected a finite number, received " + std::to_string(norm) +
+                                     " at step " + std::to_string(step.integer("step")));
+  }
+  if (clip > 0 && norm > clip) family.parameters().scale_gradients(clip / norm);
+  state.optimizer.step(family.parameters(), adamw);
+  report.set("gradientNorm", norm);
+  report.set("nativeSeconds", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  return report;
+}
+
 }  // namespace
 
 Session::Session(const Record& config) : state_(guarded([&] { return std::make_unique<State>(config); })) {}
@@ -98,25 +131,21 @@ Session::~Session() = default;
 
 Record Session::train_step(const Record& step, const TrainBatch& batch) {
   return guarded([&] {
-    const auto start = std::chrono::steady_clock::now();
-    Family& family = *state_->family;
-    use_precision_of(family);
-    check_update(step);
-    const double clip = step.number("clip");
-    const AdamWOptions adamw = update_options(step, family.parameters());
-    family.parameters().zero_gradients();
-    Record report = family.run(step, batch, /*learn=*/true, cancelled);
-    // sync: a bad gradient must stop before it reaches the weights.
-    const double norm = family.parameters().gradient_norm().item<double>();
-    if (!std::isfinite(norm)) {
-      throw Error("ERR_NONFINITE", "gradient norm: expected a finite number, received " + std::to_string(norm) +
-                                       " at step " + std::to_string(step.integer("step")));
-    }
-    if (clip > 0 && norm > clip) family.parameters().scale_gradients(clip / norm);
-    state_->optimizer.step(family.parameters(), adamw);
-    report.set("gradientNorm", norm);
-    report.set("nativeSeconds", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-    return report;
+    return updated(*state_, step, [&] { return state_->family->run(step, batch, /*learn=*/true, cancelled); });
+  });
+}
+
+Record Session::policy_step(const Record& step, const Trajectory& run) {
+  return guarded(
+      [&] { return updated(*state_, step, [&] { return state_->family->learn_policy(step, run, cancelled); }); });
+}
+
+std::map<std::string, NamedArray> Session::policy_logs(const Record& options, const Trajectory& run) {
+  return guarded([&] {
+    if (cancelled.load()) throw Error("ERR_ABORTED", "the reading was cancelled");
+    use_precision_of(*state_->family);
+    at::NoGradGuard no_grad;
+    return host_arrays(state_->family->policy_logs(options, run));
   });
 }
 
@@ -137,13 +166,42 @@ RoundOutput Session::refine_round(const Record& options, const RoundInput& input
   });
 }
 
+DenoiseOutput Session::denoise(const Record& options, const DenoiseInput& input) {
+  return guarded([&] {
+    if (cancelled.load()) throw Error("ERR_ABORTED", "the denoising step was cancelled");
+    use_precision_of(*state_->family);
+    at::NoGradGuard no_grad;
+    return state_->family->denoise(options, input);
+  });
+}
+
+void Session::remember(const CachedRows& input) {
+  guarded([&] {
+    if (cancelled.load()) throw Error("ERR_ABORTED", "the reading was cancelled");
+    use_precision_of(*state_->family);
+    at::NoGradGuard no_grad;
+    state_->family->remember(input);
+  });
+}
+
+void Session::forget(int64_t generation, const std::vector<int32_t>& slots) {
+  guarded([&] { state_->family->forget(generation, slots); });
+}
+
 std::map<std::string, NamedArray> Session::inspect(const Rows& rows, const std::vector<std::string>& outputs) {
   return guarded([&] {
     use_precision_of(*state_->family);
     at::NoGradGuard no_grad;
-    std::map<std::string, NamedArray> arrays;
-    for (const auto& [name, values] : state_->family->inspect(rows, outputs)) arrays[name] = host_array(values);
-    return arrays;
+    return host_arrays(state_->family->inspect(rows, outputs));
+  });
+}
+
+std::map<std::string, NamedArray> Session::inspect_behind(const Rows& prompts, const Rows& rows, const std::string& way,
+                                                          const std::vector<std::string>& outputs) {
+  return guarded([&] {
+    use_precision_of(*state_->family);
+    at::NoGradGuard no_grad;
+    return host_arrays(state_->family->inspect_behind(prompts, rows, way, outputs));
   });
 }
 
@@ -178,6 +236,7 @@ Record Session::memory() const {
   record.set("parameterBytes", values);
   record.set("gradientBytes", gradients);
   record.set("optimizerBytes", state_->optimizer.bytes());
+  record.set("cacheBytes", state_->family->cache_bytes());
   return record;
 }
 

@@ -14,8 +14,9 @@ enum class Purpose : uint64_t {
   kGateNoise,
   kSample,
   kOwnFillStart,
+  kDenoiseToken,
+  kDenoiseOrder,
   kOwnMistake,
-  kRollout,
 };
 
 // splitmix64 of its inputs, chained; passes as a counter-based generator for sampling (not for cryptography).

@@ -1,7 +1,11 @@
 // Rewards: what a completion is worth, for Remask-RL: any function, and the built-in ones.
 
 import { spawn } from 'node:child_process'
+import { resolve as resolvePath } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { MergeError } from '../errors.js'
+import type { Example } from '../text/example.js'
+import type { RewardSpec } from './recipe.js'
 
 /** The reward of a completion; `meta` is what the data say of the prompt, its example. Must be finite. */
 export type Reward<Meta = unknown> = (prompt: string, completion: string, meta: Meta) => number | Promise<number>
@@ -70,8 +74,31 @@ export function command({ command: name, arguments: given = [], timeoutMs = 10_0
     })
 }
 
-/** The words by which a configuration names a built-in reward. */
-export const namedRewards = { exactMatch, numeric: numeric(), editDistance } as const
+/** The reward that a recipe names. A module is imported from the folder of the process. */
+export async function rewardFrom(spec: RewardSpec): Promise<Reward<Example>> {
+  if (spec === 'exactMatch') return exactMatch
+  if (spec === 'numeric') return numeric()
+  if (spec === 'editDistance') return editDistance
+  if ('regex' in spec) return regex(new RegExp(spec.regex))
+  if ('length' in spec) return length(spec.length)
+  if ('command' in spec) return command(spec)
+  return exportedReward(spec.module, spec.name)
+}
+
+async function exportedReward(module: string, name: string): Promise<Reward<Example>> {
+  const path = resolvePath(module)
+  const loaded: Readonly<Record<string, unknown>> = await import(pathToFileURL(path).href).catch((cause: unknown) => {
+    throw new MergeError('ERR_CONFIG', `reward: expected a module, received ${path}: ${cause}`, { cause })
+  })
+  const found = loaded[name]
+  if (isReward(found)) return found
+  throw new MergeError('ERR_CONFIG', `reward: expected a function ${name} in ${path}, received ${typeof found}`)
+}
+
+// Its parameters and its result are the caller's word; a result that is no number is refused where it is used.
+function isReward(value: unknown): value is Reward<Example> {
+  return typeof value === 'function'
+}
 
 function lastNumber(text: string): number | undefined {
   const found = text

@@ -107,7 +107,16 @@ export function fakeSession(behaviour: FakeBehaviour = {}): FakeSession {
     },
     evaluate: async () => ({ ...plainReport }),
     refineRound: round,
+    denoise: async (_, { tokens }) => {
+      const ones = new Float32Array(tokens.length).fill(1)
+      return { tokens, candidate: tokens, confidence: ones, score: ones, probability: ones }
+    },
+    remember: async () => undefined,
+    forget: async () => undefined,
+    policyLogs: async () => ({}),
+    policyStep: async () => ({ ...plainReport }),
     inspect: async () => ({}),
+    inspectBehind: async () => ({}),
     save: async (path, part) => writeFile(path, `fake ${part}`),
     load: async () => undefined,
     parameters: async () => [

@@ -79,6 +79,32 @@ RoundOutput Session::refine_round(const Record& options, const RoundInput& input
   return output;
 }
 
+DenoiseOutput Session::denoise(const Record& options, const DenoiseInput& input) {
+  fail_if_asked(options);
+  pass_time(options, cancelled);
+  DenoiseOutput output;
+  output.tokens = output.candidate = input.blocks.rows.tokens;
+  output.confidence.assign(output.tokens.size(), 1);
+  output.score = output.probability = output.confidence;
+  return output;
+}
+
+void Session::remember(const CachedRows&) {}
+void Session::forget(int64_t, const std::vector<int32_t>&) {}
+
+std::map<std::string, NamedArray> Session::inspect_behind(const Rows&, const Rows& rows, const std::string&,
+                                                          const std::vector<std::string>& outputs) {
+  return inspect(rows, outputs);
+}
+
+std::map<std::string, NamedArray> Session::policy_logs(const Record&, const Trajectory& run) {
+  return inspect(run.rows, {"token", "set"});
+}
+
+Record Session::policy_step(const Record& step, const Trajectory& run) {
+  return train_step(step, {run.rows, run.rows});
+}
+
 std::map<std::string, NamedArray> Session::inspect(const Rows& rows, const std::vector<std::string>& outputs) {
   std::map<std::string, NamedArray> arrays;
   for (const auto& name : outputs) {
