@@ -70,6 +70,22 @@ void check_update(const Record& step) {
   for (const char* name : {"beta1", "beta2"}) check_range(step, name, 0, 1);
 }
 
+AdamWOptions update_options(const Record& step, const nn::Parameters& parameters) {
+  AdamWOptions options{.learning_rate = step.number("learningRate"),
+                       .second_learning_rate = 0,
+                       .beta1 = step.number("beta1"),
+                       .beta2 = step.number("beta2"),
+                       .epsilon = step.number("epsilon"),
+                       .weight_decay = step.number("weightDecay")};
+  const bool has_second = std::any_of(parameters.groups().begin(), parameters.groups().end(),
+                                      [](const auto& group) { return group.second; });
+  if (has_second) {
+    check_range(step, "secondLearningRate", 0, std::numeric_limits<double>::max());
+    options.second_learning_rate = step.number("secondLearningRate");
+  }
+  return options;
+}
+
 NamedArray host_array(const Tensor& tensor) {
   const Tensor host = tensor.detach().to(at::kCPU, at::kFloat).contiguous();
   return {host.sizes().vec(), {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()}};
@@ -94,6 +110,33 @@ std::map<std::string, NamedArray> host_arrays(const std::map<std::string, Tensor
   return arrays;
 }
 
+// One step of the optimizer: `learn` adds the gradients and returns the report.
+template <typename State, typename Learn>
+Record updated(State& state, const Record& step, Learn&& learn) {
+  const auto start = std::chrono::steady_clock::now();
+  Family& family = *state.family;
+  use_precision_of(family);
+  check_update(step);
+  if (family.placement().weights() == at::kBFloat16) {
+    throw Error("ERR_CONFIG", "weightDtype: expected float32 to train, received bfloat16");
+  }
+  const double clip = step.number("clip");
+  const AdamWOptions adamw = update_options(step, family.parameters());
+  family.parameters().zero_gradients();
+  Record report = learn();
+  // sync: a bad gradient must stop before it reaches the weights.
+  const double norm = family.parameters().gradient_norm().item<double>();
+  if (!std::isfinite(norm)) {
+    throw Error("ERR_NONFINITE", "gradient norm: expected a finite number, received " + std::to_string(norm) +
+                                     " at step " + std::to_string(step.integer("step")));
+  }
+  if (clip > 0 && norm > clip) family.parameters().scale_gradients(clip / norm);
+  state.optimizer.step(family.parameters(), adamw);
+  report.set("gradientNorm", norm);
+  report.set("nativeSeconds", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  return report;
+}
+
 }  // namespace
 
 Session::Session(const Record& config) : state_(guarded([&] { return std::make_unique<State>(config); })) {}
@@ -101,29 +144,21 @@ Session::~Session() = default;
 
 Record Session::train_step(const Record& step, const TrainBatch& batch) {
   return guarded([&] {
-    const auto start = std::chrono::steady_clock::now();
-    Family& family = *state_->family;
-    use_precision_of(family);
-    check_update(step);
-    if (family.placement().weights() == at::kBFloat16) {
-      throw Error("ERR_CONFIG", "weightDtype: expected float32 to train, received bfloat16");
-    }
-    const double clip = step.number("clip");
-    const AdamWOptions adamw{step.number("learningRate"), step.number("beta1"), step.number("beta2"),
-                             step.number("epsilon"), step.number("weightDecay")};
-    family.parameters().zero_gradients();
-    Record report = family.run(step, batch, /*learn=*/true, cancelled);
-    // sync: a bad gradient must stop before it reaches the weights.
-    const double norm = family.parameters().gradient_norm().item<double>();
-    if (!std::isfinite(norm)) {
-      throw Error("ERR_NONFINITE", "gradient norm: expected a finite number, received " + std::to_string(norm) +
-                                       " at step " + std::to_string(step.integer("step")));
-    }
-    if (clip > 0 && norm > clip) family.parameters().scale_gradients(clip / norm);
-    state_->optimizer.step(family.parameters(), adamw);
-    report.set("gradientNorm", norm);
-    report.set("nativeSeconds", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-    return report;
+    return updated(*state_, step, [&] { return state_->family->run(step, batch, /*learn=*/true, cancelled); });
+  });
+}
+
+Record Session::policy_step(const Record& step, const Trajectory& run) {
+  return guarded(
+      [&] { return updated(*state_, step, [&] { return state_->family->learn_policy(step, run, cancelled); }); });
+}
+
+std::map<std::string, NamedArray> Session::policy_logs(const Record& options, const Trajectory& run) {
+  return guarded([&] {
+    if (cancelled.load()) throw Error("ERR_ABORTED", "the reading was cancelled");
+    use_precision_of(*state_->family);
+    at::NoGradGuard no_grad;
+    return host_arrays(state_->family->policy_logs(options, run));
   });
 }
 

@@ -65,6 +65,18 @@ struct DenoiseOutput {
   std::vector<float> probability;  // [N] of the candidate under the token stream; 0 where the head was not asked
 };
 
+// A denoising run of Remask-RL. B rows, A positions of their answers, S steps, J blocks.
+struct Trajectory {
+  Rows rows;                       // prompt and finished answer of whole blocks
+  std::vector<int32_t> prompts_B;  // tokens of each prompt
+  int64_t steps = 0;
+  std::vector<int32_t> states_SA;  // the answers before each step
+  std::vector<int32_t> ranks_SA;   // place of each position in the ordered set of the step, -1 outside
+  std::vector<int32_t> forbidden;  // ids that were never written, beside the mask
+  // advantage [B]; oldToken, oldSet, referenceToken, referenceSet [S J], the last four where they are wanted.
+  std::map<std::string, std::vector<double>> columns;
+};
+
 struct NamedArray {
   std::vector<int64_t> shape;
   std::vector<float> values;
@@ -104,6 +116,10 @@ class Session {
   void remember(const CachedRows& input);
   // Frees slots of a generation; without any, all of it. Unknown ones are none.
   void forget(int64_t generation, const std::vector<int32_t>& slots);
+  // The log-probabilities of what a denoising run did, [S, J] each: token and set.
+  std::map<std::string, NamedArray> policy_logs(const Record& options, const Trajectory& run);
+  // One optimizer step of Remask-RL on a run. Returns the report's numbers.
+  Record policy_step(const Record& step, const Trajectory& run);
   // Copies of inner values for tests and pictures: hidden, logits, keep, gate, score, counts.
   std::map<std::string, NamedArray> inspect(const Rows& rows, const std::vector<std::string>& outputs);
 

@@ -19,6 +19,10 @@ std::map<std::string, Tensor> Family::inspect_behind(const Rows&, const Rows&, c
                                                      const std::vector<std::string>&) {
   refuse("inspectBehind", "remedi");
 }
+std::map<std::string, Tensor> Family::policy_logs(const Record&, const Trajectory&) { refuse("policyLogs", "remedi"); }
+Record Family::learn_policy(const Record&, const Trajectory&, const std::atomic<bool>&) {
+  refuse("policyStep", "remedi");
+}
 
 std::unique_ptr<Family> make_family(const Record& config) {
   if (one_of(config, "family", {"merge", "remedi"}) == "remedi") return std::make_unique<RemediFamily>(config);

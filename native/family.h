@@ -40,6 +40,10 @@ class Family {
   virtual std::map<std::string, Tensor> inspect_behind(const Rows& prompts, const Rows& rows, const std::string& way,
                                                        const std::vector<std::string>& outputs);
 
+  // Remask-RL; a family without it refuses.
+  virtual std::map<std::string, Tensor> policy_logs(const Record& options, const Trajectory& run);
+  virtual Record learn_policy(const Record& step, const Trajectory& run, const std::atomic<bool>& cancelled);
+
  private:
   [[noreturn]] void refuse(const char* call, const char* families) const;
 };

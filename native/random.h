@@ -16,6 +16,7 @@ enum class Purpose : uint64_t {
   kOwnFillStart,
   kDenoiseToken,
   kDenoiseOrder,
+  kOwnMistake,
 };
 
 // splitmix64 of its inputs, chained; passes as a counter-based generator for sampling (not for cryptography).

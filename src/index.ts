@@ -2,6 +2,7 @@
 
 export type {
   BatchOptions,
+  CommonRecipe,
   DraftOptions,
   DraftShares,
   InfillOptions,
@@ -20,6 +21,7 @@ export type { DraftText, HoledText, TextSpan } from './merge/draft.js'
 export type { DraftExample, DraftKind } from './merge/drafts.js'
 export type { EditResult } from './merge/editResult.js'
 export * from './merge/losses.js'
+export type { MergeFigures } from './merge/mergeTask.js'
 export type { Round } from './merge/refine.js'
 export type { TokenSpan } from './merge/rowState.js'
 export {
@@ -84,8 +86,11 @@ export {
   type ModelEvaluation,
 } from './training/evaluate.js'
 export type { Figure } from './training/figure.js'
+export type { CommonReport } from './training/report.js'
+export type { ModelKind } from './training/resume.js'
 export { type RunConfig, type RunConfigInput, runConfig } from './training/runConfig.js'
 export { RunFolder } from './training/runFolder.js'
+export type { Sample, SampleSpan } from './training/sample.js'
 export {
   positionOf,
   type Ramp,
@@ -95,4 +100,5 @@ export {
   warmupThenCosine,
   warmupThenLinear,
 } from './training/schedule.js'
+export type { Figures, Task, TrainableModel } from './training/task.js'
 export { type Dataset, type ResumeOptions, type RunOptions, type StepReport, Trainer } from './training/trainer.js'

@@ -14,12 +14,16 @@ import {
   modelConfig,
   modelRecord,
   placementConfig,
+  type Recipe,
+  type RecipeOptions,
   type RefineOptions,
+  recipe,
   refineConfig,
 } from './config.js'
 import { MergeError } from './errors.js'
 import { type Draft, type DraftText, editableDraft, type HoledText, holedDraft, promptDraft } from './merge/draft.js'
 import { type EditResult, editRows } from './merge/editResult.js'
+import { type MergeFigures, mergeTask } from './merge/mergeTask.js'
 import { type Round, refineRows } from './merge/refine.js'
 import { loadNative, type NativeSession } from './native.js'
 import { parseConfig } from './parseConfig.js'
@@ -27,6 +31,7 @@ import { readJson, verifyFolder, writeFolder, writeJson } from './savedFolder.js
 import type { Tokenizer } from './text/tokenizer.js'
 import { loadTokenizer, saveTokenizer } from './text/tokenizerFile.js'
 import { defaultThreads } from './threads.js'
+import { sessionKey, type Task, type TrainableModel } from './training/task.js'
 
 /** How to make a model. */
 export type CreateOptions = ModelOptions & {
@@ -41,7 +46,9 @@ export type CreateOptions = ModelOptions & {
 export type LoadOptions = z.input<typeof placementConfig> & { readonly threads?: number }
 
 /** The open session of a model; only for this package's own loops. */
-export let sessionOf: (model: MergeModel) => NativeSession
+export function sessionOf(model: Pick<TrainableModel, typeof sessionKey>): NativeSession {
+  return model[sessionKey]
+}
 /** A model over a session that is already open; only for tests of the loops. */
 export let modelOver: (session: NativeSession, config: ModelConfig, tokenizer: Tokenizer) => Promise<MergeModel>
 
@@ -68,7 +75,9 @@ export function startedEngine(): StartedEngine | undefined {
  * await using model = await MergeModel.load('runs/quickstart/model')
  * const { text, edits } = await model.edit('he go to school yesteday')
  */
-export class MergeModel {
+export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFigures> {
+  readonly family = 'merge'
+  readonly recipeSchema = recipe
   readonly config: ModelConfig
   readonly tokenizer: Tokenizer
   /** Number of trainable numbers. */
@@ -76,12 +85,8 @@ export class MergeModel {
   readonly #session: NativeSession
   #disposed: Promise<void> | undefined
 
-  // The package's own parts reach the session through `sessionOf`, tests of the loops make a model by `modelOver`.
+  // Tests of the loops make a model by `modelOver`.
   static {
-    sessionOf = (model) => {
-      model.#check()
-      return model.#session
-    }
     modelOver = async (session, config, tokenizer) => {
       const parameters = await session.parameters()
       const sizes = parameters.map(({ shape }) => shape.reduce((product, size) => product * size, 1))
@@ -139,6 +144,17 @@ export class MergeModel {
     return modelOver(await native.open(modelRecord(config, vocabulary, seed)), config, tokenizer)
   }
 
+  /** @internal */
+  get [sessionKey](): NativeSession {
+    this.#check()
+    return this.#session
+  }
+
+  /** What a recipe lets it learn. */
+  task(recipe: Recipe): Task<MergeFigures> {
+    return mergeTask(recipe, this.config.maxLength)
+  }
+
   /** Writes config.json, tokenizer.json, model.safetensors and manifest.json; the folder exists whole or not at all. */
   async save(folder: string): Promise<void> {
     await writeFolder(folder, { kind: 'model' }, (temporary) => this.writeFiles(temporary))
@@ -147,7 +163,7 @@ export class MergeModel {
   /** Writes the model's files, without a manifest, into a folder that is being written. */
   async writeFiles(folder: string): Promise<void> {
     this.#check()
-    await writeJson(folder, 'config.json', { format: 1, family: 'merge', model: this.config })
+    await writeJson(folder, 'config.json', { format: 1, family: this.family, model: this.config })
     await saveTokenizer(this.tokenizer, folder)
     await this.#session.save(join(folder, 'model.safetensors'), 'model')
   }

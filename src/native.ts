@@ -64,6 +64,22 @@ export interface NativePieces {
   readonly rows: Int32Array
 }
 
+/** `Trajectory` of native/engine.h: prompts and finished answers, and how the answers came to be. */
+export interface NativeTrajectory extends NativeRows {
+  /** Tokens of each prompt. */
+  readonly prompts: Int32Array
+  /** Denoising steps, S. */
+  readonly steps: number
+  /** The answers of all rows before each step. [S x A] */
+  readonly states: Int32Array
+  /** Place of each position in the ordered set of the step, -1 outside. [S x A] */
+  readonly ranks: Int32Array
+  /** Ids that were never written, beside the mask. */
+  readonly forbidden: Int32Array
+  /** `advantage` of each row; `oldToken`, `oldSet`, `referenceToken`, `referenceSet` of each step and block. */
+  readonly columns: Readonly<Record<string, Float64Array>>
+}
+
 export interface NativeArray {
   readonly shape: readonly number[]
   readonly values: Float32Array
@@ -89,6 +105,10 @@ export interface NativeSession {
   remember(rows: NativeCachedRows): Promise<void>
   // void forget(int64_t generation, const std::vector<int32_t>& slots)
   forget(generation: number, slots: Int32Array): Promise<void>
+  // std::map<std::string, NamedArray> policy_logs(const Record& options, const Trajectory& run)
+  policyLogs(options: NativeRecord, run: NativeTrajectory): Promise<Record<string, NativeArray>>
+  // Record policy_step(const Record& step, const Trajectory& run)
+  policyStep(step: NativeRecord, run: NativeTrajectory): Promise<Record<string, number>>
   // std::map<std::string, NamedArray> inspect(const Rows&, const std::vector<std::string>&)
   inspect(rows: NativeRows, outputs: readonly string[]): Promise<Record<string, NativeArray>>
   // std::map<std::string, NamedArray> inspect_behind(const Rows&, const Rows&, const std::string&, const std::vector<..>&)
@@ -213,6 +233,8 @@ function wrapSession(session: NativeSession): NativeSession {
       guarded(() => session.denoise(options, blocks, fate, forbidden, columns)),
     remember: (rows) => guarded(() => session.remember(rows)),
     forget: (generation, slots) => guarded(() => session.forget(generation, slots)),
+    policyLogs: (options, run) => guarded(() => session.policyLogs(options, run)),
+    policyStep: (step, run) => guarded(() => session.policyStep(step, run)),
     inspect: (rows, outputs) => guarded(() => session.inspect(rows, outputs)),
     inspectBehind: (prompts, rows, way, outputs) => guarded(() => session.inspectBehind(prompts, rows, way, outputs)),
     save: (path, part) => guarded(() => session.save(path, part)),

@@ -17,6 +17,7 @@ thread_local std::shared_ptr<HostedSession>* newcomer = nullptr;
 
 constexpr int64_t kLargestGeneration = 9007199254740991;
 const std::vector<std::string> kFileDtypes = {"float32", "bfloat16"};
+constexpr int64_t kMostDenoisingSteps = 1 << 20;
 const std::vector<std::string> kWays = {"cached", "whole"};
 const std::vector<std::string> kParts = {"model", "optimizer"};
 
@@ -52,6 +53,19 @@ WeightPieces read_weight_pieces(const Napi::Value& value) {
           read_int32s(object.Get("begins"), "pieces.begins"), read_int32s(object.Get("rows"), "pieces.rows")};
 }
 
+Trajectory read_trajectory(const Napi::Value& value, const std::string& name) {
+  Trajectory run;
+  run.rows = read_rows(value, name);
+  const auto object = value.As<Napi::Object>();
+  run.prompts_B = read_int32s(object.Get("prompts"), name + ".prompts");
+  run.steps = read_integer(object.Get("steps"), name + ".steps", 1, kMostDenoisingSteps);
+  run.states_SA = read_int32s(object.Get("states"), name + ".states");
+  run.ranks_SA = read_int32s(object.Get("ranks"), name + ".ranks");
+  run.forbidden = read_int32s(object.Get("forbidden"), name + ".forbidden");
+  run.columns = read_columns(object.Get("columns"), name + ".columns");
+  return run;
+}
+
 }  // namespace
 
 Napi::Function SessionObject::define(Napi::Env env) {
@@ -63,6 +77,8 @@ Napi::Function SessionObject::define(Napi::Env env) {
                          InstanceMethod<&SessionObject::denoise>("denoise"),
                          InstanceMethod<&SessionObject::remember>("remember"),
                          InstanceMethod<&SessionObject::forget>("forget"),
+                         InstanceMethod<&SessionObject::policy_logs>("policyLogs"),
+                         InstanceMethod<&SessionObject::policy_step>("policyStep"),
                          InstanceMethod<&SessionObject::inspect>("inspect"),
                          InstanceMethod<&SessionObject::inspect_behind>("inspectBehind"),
                          InstanceMethod<&SessionObject::save>("save"),
@@ -175,6 +191,24 @@ Napi::Value SessionObject::forget(const Napi::CallbackInfo& info) {
                     hosted.session().forget(generation, slots);
                     hosted.weigh();
                     return nullptr;
+                  });
+  });
+}
+
+Napi::Value SessionObject::policy_logs(const Napi::CallbackInfo& info) {
+  return promised(info, [&] {
+    return submit(info, [options = read_record(info[0], "options"), run = read_trajectory(info[1], "run")](
+                            HostedSession& hosted) { return answer_with(hosted.session().policy_logs(options, run)); });
+  });
+}
+
+Napi::Value SessionObject::policy_step(const Napi::CallbackInfo& info) {
+  return promised(info, [&] {
+    return submit(info,
+                  [step = read_record(info[0], "step"), run = read_trajectory(info[1], "run")](HostedSession& hosted) {
+                    Record report = hosted.session().policy_step(step, run);
+                    hosted.weigh();
+                    return answer_with(std::move(report));
                   });
   });
 }

@@ -43,18 +43,27 @@ Tensor Parameters::add(const std::string& name, at::IntArrayRef shape, Init init
   return tensor;
 }
 
-void Parameters::flatten(at::ScalarType dtype, at::Device device) {
+bool Parameters::is_of(const Entry& entry, const Group& group) const {
+  return (entry.tensor.dim() > 1) == group.decayed &&
+         (!second_.empty() && entry.name.starts_with(second_)) == group.second;
+}
+
+void Parameters::flatten(at::ScalarType dtype, at::Device device, const std::string& second) {
   at::NoGradGuard no_grad;
-  for (const bool decayed : {true, false}) {
+  second_ = second;
+  std::vector<std::pair<bool, bool>> kinds{{true, false}, {false, false}};
+  if (!second.empty()) kinds.insert(kinds.end(), {{true, true}, {false, true}});
+  for (const auto& [decayed, is_second] : kinds) {
+    Group group{Tensor(), Tensor(), decayed, is_second};
     int64_t total = 0;
     for (const auto& entry : entries_) {
-      if ((entry.tensor.dim() > 1) == decayed) total += entry.tensor.numel();
+      if (is_of(entry, group)) total += entry.tensor.numel();
     }
-    const auto options = at::TensorOptions().dtype(decayed || dtype == at::kDouble ? dtype : at::kFloat).device(device);
-    Group group{at::empty({total}, options), Tensor(), decayed};
+    const bool is_narrow = group.decayed || dtype == at::kDouble;
+    group.values = at::empty({total}, at::TensorOptions().dtype(is_narrow ? dtype : at::kFloat).device(device));
     int64_t begin = 0;
     for (auto& entry : entries_) {
-      if ((entry.tensor.dim() > 1) != decayed) continue;
+      if (!is_of(entry, group)) continue;
       const int64_t size = entry.tensor.numel();
       const Tensor view = group.values.narrow(0, begin, size).view(entry.tensor.sizes());
       view.copy_(entry.tensor);
@@ -79,7 +88,7 @@ void Parameters::zero_gradients() {
     group.gradients = at::zeros_like(group.values);
     int64_t begin = 0;
     for (auto& entry : entries_) {
-      if ((entry.tensor.dim() > 1) != group.decayed) continue;
+      if (!is_of(entry, group)) continue;
       entry.tensor.mutable_grad() = group.gradients.narrow(0, begin, entry.tensor.numel()).view(entry.tensor.sizes());
       begin += entry.tensor.numel();
     }

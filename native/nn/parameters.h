@@ -28,7 +28,8 @@ class Parameters {
   Tensor add(const std::string& name, at::IntArrayRef shape, Init init);
   // Moves every tensor into the flat buffers; the handles given out stay valid. Once, after the model is complete.
   // `dtype` is that of the matrices; vectors have at least float32. Blank tensors become zero.
-  void flatten(at::ScalarType dtype, at::Device device);
+  // Tensors whose names begin with `second` have flat buffers of their own, and a learning rate of their own.
+  void flatten(at::ScalarType dtype, at::Device device, const std::string& second = {});
 
   struct Entry {
     std::string name;
@@ -39,6 +40,7 @@ class Parameters {
     Tensor values;
     Tensor gradients;  // undefined until the first zero_gradients(): a model that only edits holds none
     bool decayed;
+    bool second = false;
   };
   const std::vector<Entry>& entries() const { return entries_; }
   std::vector<Group>& groups() { return groups_; }
@@ -53,10 +55,12 @@ class Parameters {
   void scale_gradients(double factor);
 
  private:
+  bool is_of(const Entry& entry, const Group& group) const;
   Tensor drawn(const std::string& name, at::IntArrayRef shape, const Init& init) const;
 
   int64_t seed_;
   Start start_;
+  std::string second_;
   std::vector<Entry> entries_;
   std::vector<Group> groups_;
 };

@@ -95,7 +95,7 @@ Model::Model(const Record& config)
   // The official truncation lies at 100 standard deviations, where these draws never come.
   confidence_ = parameters_.add("policy.confidence.weight", {1, width}, {.deviation = .02});
   confidence_bias_ = parameters_.add("policy.confidence.bias", {1}, {.value = 0});
-  parameters_.flatten(options_.placement.weights(), options_.placement.device);
+  parameters_.flatten(options_.placement.weights(), options_.placement.device, "policy.");
 }
 
 Sequence Model::sequence(const Rows& rows) const {

@@ -6,7 +6,10 @@
 
 #include "checks.h"
 #include "nn/packed.h"
+#include "remedi/copies.h"
 #include "remedi/denoise.h"
+#include "remedi/policy.h"
+#include "remedi/sft.h"
 
 namespace merge {
 namespace {
@@ -30,8 +33,12 @@ void check_columns(const DenoiseInput& input) {
 
 }  // namespace
 
-Record RemediFamily::run(const Record&, const TrainBatch&, bool, const std::atomic<bool>&) {
-  throw Error("ERR_INPUT", "trainStep: expected a model of family merge, received remedi");
+Record RemediFamily::run(const Record& step, const TrainBatch& batch, bool learn, const std::atomic<bool>& cancelled) {
+  check_range(step, "blockLength", 1, 65536);
+  check_range(step, "accumulation", 1, 65536);
+  check_range(step, "confidenceSmoothing", 0, 1);
+  remedi::check_copies(model_.options(), batch.targets, batch.drafts, step.integer("blockLength"));
+  return remedi::run_sft(model_, step, batch, learn, cancelled);
 }
 
 std::map<std::string, Tensor> RemediFamily::values(const remedi::Streams& streams,
@@ -184,6 +191,28 @@ std::map<std::string, Tensor> RemediFamily::inspect_behind(const Rows& prompts, 
   streams.hidden_TD = streams.hidden_TD.index_select(0, behind_N);
   streams.confidence_T = streams.confidence_T.index_select(0, behind_N);
   return values(streams, outputs);
+}
+
+std::map<std::string, Tensor> RemediFamily::policy_logs(const Record& options, const Trajectory& run) {
+  check_range(options, "blockLength", 1, 65536);
+  remedi::check_trajectory(model_.options(), options.integer("blockLength"), run);
+  return remedi::policy_logs(model_, options, run);
+}
+
+Record RemediFamily::learn_policy(const Record& step, const Trajectory& run, const std::atomic<bool>& cancelled) {
+  check_range(step, "blockLength", 1, 65536);
+  check_range(step, "accumulation", 1, 65536);
+  check_range(step, "ratioClip", 0, 1);
+  remedi::check_trajectory(model_.options(), step.integer("blockLength"), run);
+  for (const char* name : {"oldToken", "oldSet"}) {
+    expect_config(run.columns.contains("oldToken") == run.columns.contains(name),
+                  std::string(name) + ": expected with oldToken, or neither");
+  }
+  for (const char* name : {"advantage", "referenceToken", "referenceSet"}) {
+    const bool is_wanted = std::string(name) == "advantage" || step.number("klWeight") > 0;
+    expect_config(!is_wanted || run.columns.contains(name), std::string(name) + ": expected numbers, received none");
+  }
+  return remedi::run_policy(model_, step, run, cancelled);
 }
 
 }  // namespace merge

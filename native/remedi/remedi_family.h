@@ -23,6 +23,8 @@ class RemediFamily : public Family {
   int64_t cache_bytes() const override;
   std::map<std::string, Tensor> inspect_behind(const Rows& prompts, const Rows& rows, const std::string& way,
                                                const std::vector<std::string>& outputs) override;
+  std::map<std::string, Tensor> policy_logs(const Record& options, const Trajectory& run) override;
+  Record learn_policy(const Record& step, const Trajectory& run, const std::atomic<bool>& cancelled) override;
 
  private:
   void check_cached(const CachedRows& input) const;

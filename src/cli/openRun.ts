@@ -9,6 +9,7 @@ import { corruptionFrom } from '../text/corruptionSpec.js'
 import { type Example, openDataset, split } from '../text/dataset.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { loadTokenizer } from '../text/tokenizerFile.js'
+import { unknownMetric } from '../training/best.js'
 import type { FoundCheckpoint } from '../training/checkpoint.js'
 import { evaluateEdits } from '../training/evaluate.js'
 import type { RunConfig } from '../training/runConfig.js'
@@ -34,6 +35,8 @@ export interface RunStart extends Pick<ResumeOptions, 'threads' | 'allowNondeter
 
 /** Reads the data; makes the tokenizer and the model, or loads them from the checkpoint. */
 export async function openRun(config: RunConfig, start: RunStart = {}): Promise<OpenRun> {
+  const metric = config.recipe.best?.metric
+  if (metric !== undefined && !runFigures.some((name) => name === metric)) throw unknownMetric(metric, runFigures)
   const examples = await openDataset(config.data)
   const { train, heldOut } = split(examples, { heldOut: config.heldOut, seed: config.recipe.seed })
   const corruption = config.corruption === 'untouched' ? undefined : await corruptionFrom(config.corruption)
@@ -61,8 +64,8 @@ async function oldTrainer(
   { from: _, ...options }: RunStart,
 ): Promise<Trainer> {
   const { device, dtype, matmulPrecision } = config.model
-  const { steps, minutes, saveEvery, keep, evaluateEvery } = config.recipe
-  const recipe = { steps, minutes, saveEvery, keep, evaluateEvery }
+  const { steps, minutes, saveEvery, keep, evaluateEvery, best } = config.recipe
+  const recipe = { steps, minutes, saveEvery, keep, evaluateEvery, best }
   return Trainer.resume(from, { ...options, device, dtype, matmulPrecision, recipe })
 }
 
@@ -89,8 +92,14 @@ export async function makeTokenizer(
   }
 }
 
+/** The numbers of a run's evaluation. */
+export const runFigures = ['exact', 'exactNothing', 'cleanDamaged', 'meanRounds'] as const
+
 /** The evaluation of a run on its held-out examples: shares of exact edits and of damaged clean texts. */
-export async function evaluateRun(model: MergeModel, run: Pick<OpenRun, 'heldOut' | 'corruption'>) {
+export async function evaluateRun(
+  model: MergeModel,
+  run: Pick<OpenRun, 'heldOut' | 'corruption'>,
+): Promise<Record<(typeof runFigures)[number], number>> {
   const { exact, exactNothing, cleanDamaged, meanRounds } = await evaluateEdits(
     model,
     run.heldOut,

@@ -70,9 +70,9 @@ export async function isFinished(folder: string): Promise<boolean> {
   )
 }
 
-/** Removes what an earlier run left in its folder: record, metrics, checkpoints and the model, nothing else. */
+/** Removes what an earlier run left in its folder: record, metrics, events, report, checkpoints, model, nothing else. */
 export async function clearRun(folder: string): Promise<void> {
-  for (const name of ['metrics.jsonl', 'checkpoints', 'model', configName, dataName]) {
+  for (const name of ['metrics.jsonl', 'tensorboard', 'report.html', 'checkpoints', 'model', configName, dataName]) {
     await rm(join(folder, name), { recursive: true, force: true })
   }
 }

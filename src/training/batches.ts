@@ -1,15 +1,13 @@
 // Batches: an endless stream of packed rows of like length, a pure function of the data and (seed, epoch, pool, step).
 
-import type { Recipe } from '../config.js'
+import type { CommonRecipe } from '../config.js'
 import { MergeError } from '../errors.js'
-import { type DraftExample, drawKind, makeDraft } from '../merge/drafts.js'
-import type { NativeRows } from '../native.js'
 import { type Random, randomFrom } from '../random.js'
-import { packRows } from '../rows.js'
 import type { Corruption } from '../text/corruption.js'
 import { type Example, fromIterable } from '../text/dataset.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { pace } from './pace.js'
+import type { Task, TaskBatch, TokenExample } from './task.js'
 
 /** Finished texts, or examples, that can be gone through more than once. A list is shuffled as a whole, a stream pool by pool. */
 export type Dataset = Iterable<string | Example> | AsyncIterable<string | Example>
@@ -28,9 +26,7 @@ export interface BatchPosition {
 
 export const firstPosition: BatchPosition = { step: 0, epoch: 0, pool: 0, batch: 0, dropped: 0 }
 
-export interface Batch {
-  readonly drafts: NativeRows
-  readonly targets: NativeRows
+export interface Batch extends TaskBatch {
   /** From 0. */
   readonly epoch: number
   /** Rows left out as too long, since the stream began. */
@@ -44,7 +40,8 @@ export interface BatchContext {
   readonly tokenizer: Tokenizer
   /** Most tokens of a row. */
   readonly maxLength: number
-  readonly recipe: Pick<Recipe, 'seed' | 'batchRows' | 'batchTokens' | 'poolRows' | 'tooLong' | 'drafts'>
+  readonly recipe: Pick<CommonRecipe, 'seed' | 'batchRows' | 'batchTokens' | 'poolRows' | 'tooLong'>
+  readonly task: Pick<Task, 'lengthOf' | 'rows'>
   /** Makes the draft of an example that has none of its own, anew in every epoch. */
   readonly corruption?: Corruption | undefined
   readonly start?: BatchPosition
@@ -70,7 +67,7 @@ export async function* batches(dataset: Dataset, context: BatchContext): AsyncGe
         await breathe()
         const group = groups[batch] ?? []
         const next = { step: step + 1, epoch, pool, batch: batch + 1, dropped }
-        yield { ...rowsOf(group, rows.examples, context, step), epoch, dropped: dropped + droppedHere, next }
+        yield { ...rowsOf(group, rows.examples, context.task, step), epoch, dropped: dropped + droppedHere, next }
         step++
       }
       pool++
@@ -103,14 +100,14 @@ export async function* prefetched<T>(source: AsyncGenerator<T, void, undefined>)
 }
 
 interface Pool {
-  readonly examples: readonly DraftExample[]
+  readonly examples: readonly TokenExample[]
   readonly dropped: number
 }
 
 async function* pools(dataset: Dataset, context: BatchContext, epoch: number): AsyncGenerator<Pool> {
   const { poolRows, seed } = context.recipe
   const breathe = pace()
-  let examples: DraftExample[] = []
+  let examples: TokenExample[] = []
   let dropped = 0
   let index = 0
   for await (const example of fromIterable(ordered(dataset, randomFrom(seed, epoch, 0, 'order')))) {
@@ -153,14 +150,15 @@ function tokenized(
   example: Example,
   context: BatchContext,
   place: { epoch: number; index: number },
-): DraftExample | undefined {
+): TokenExample | undefined {
   const { tokenizer, corruption, recipe } = context
   const random = randomFrom(recipe.seed, place.epoch, place.index, 'corruption')
   const text = example.source ?? corruption?.(example.target, random)
   const target = tokenizer.encode(example.target)
   const source = text === undefined ? undefined : tokenizer.encode(text)
-  const longest = Math.max(target.length, source?.length ?? 0)
-  if (longest <= context.maxLength) return { target, source }
+  const tokens = { target, source, example }
+  const longest = context.task.lengthOf(tokens)
+  if (longest <= context.maxLength) return tokens
   if (recipe.tooLong === 'drop') return undefined
   throw new MergeError(
     'ERR_INPUT',
@@ -171,7 +169,7 @@ function tokenized(
 }
 
 // Batches of rows of like length, in random order. Rows of one length meet in another order each epoch.
-function groupByLength(examples: readonly DraftExample[], recipe: BatchContext['recipe'], random: Random): number[][] {
+function groupByLength(examples: readonly TokenExample[], recipe: BatchContext['recipe'], random: Random): number[][] {
   const lengthAt = (index: number): number => examples[index]?.target.length ?? 0
   const groups: number[][] = []
   let group: number[] = []
@@ -200,28 +198,9 @@ export function byLength(order: Int32Array, lengthAt: (index: number) => number)
   return buckets.flat()
 }
 
-function rowsOf(group: readonly number[], examples: readonly DraftExample[], context: BatchContext, step: number) {
-  const { recipe, maxLength } = context
-  const targets: Int32Array[] = []
-  const drafts: Int32Array[] = []
-  group.forEach((index, row) => {
-    const example = examples[index]
-    if (example === undefined) return
-    const random = randomFrom(recipe.seed, step, row, 'draft')
-    const kind = drawKind(recipe.drafts, example, random)
-    drafts.push(
-      makeDraft(kind, example, { maxLength, randomToken: (draw) => tokenOf(examples, example, draw) }, random),
-    )
-    targets.push(example.target)
-  })
-  return { drafts: packRows(drafts), targets: packRows(targets) }
-}
-
-// A token of another row: noise looks like the data, and never like a special token.
-function tokenOf(examples: readonly DraftExample[], own: DraftExample, random: Random): number | undefined {
-  const other = random.pick(examples).target
-  const row = other.length > 0 ? other : own.target
-  return row[random.integer(Math.max(1, row.length))]
+function rowsOf(group: readonly number[], pool: readonly TokenExample[], task: BatchContext['task'], step: number) {
+  const batch = group.flatMap((index) => pool[index] ?? [])
+  return { ...task.rows(batch, pool, step), examples: batch.map(({ example }) => example) }
 }
 
 function emptyEpoch(epoch: number, dropped: number): MergeError {

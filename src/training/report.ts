@@ -1,11 +1,15 @@
 // StepReport: what one optimizer step did, from the engine's record and the run's clock.
 
-import type { StepChoice } from '../config.js'
 import { MergeError } from '../errors.js'
-import type { LossTerms } from '../merge/losses.js'
+import type { MergeFigures } from '../merge/mergeTask.js'
+import type { Sample } from './sample.js'
+import type { Figures, ReadNumber } from './task.js'
 
-/** What one optimizer step did. */
-export interface StepReport {
+/** What one optimizer step did; F: the figures of its task, by default those of MERGE. */
+export type StepReport<F extends Figures = MergeFigures> = CommonReport & F
+
+/** What the report of every task has. */
+export interface CommonReport extends Figures {
   /** Optimizer steps done, this one included. */
   readonly step: number
   /** Share of the run that is over (0..1), by steps or by the clock, whichever is further; schedules follow it. */
@@ -13,29 +17,13 @@ export interface StepReport {
   readonly epoch: number
   /** The weighted sum of the terms. */
   readonly total: number
-  /** Each term of the loss, unweighted. */
-  readonly terms: LossTerms
-  /** Share of rows whose gate was open. */
-  readonly gateRate: number
-  /** Mean keep probability. */
-  readonly keepRate: number
   /** Norm of the gradient before clipping. */
   readonly gradientNorm: number
   readonly learningRate: number
-  /** Rounds that were unrolled. */
-  readonly rounds: number
-  /** Positions that the encoder saw in this step. */
+  /** Positions that the model saw in this step. */
   readonly tokens: number
   /** Positions per second, over about the last 20 steps. */
   readonly tokensPerSecond: number
-  /** Masks that were filled. */
-  readonly masks: number
-  /** Share of masks filled with the oracle's token. */
-  readonly fillAccuracy: number
-  /** Share of tokens whose fate is the oracle's. */
-  readonly keepAccuracy: number
-  /** Share of gaps with the oracle's count. */
-  readonly countAccuracy: number
   /** Seconds since the run began. */
   readonly seconds: number
   /** Estimated seconds to its end. */
@@ -48,23 +36,27 @@ export interface StepReport {
   readonly dropped: number
   /** What `evaluate` found after this step. */
   readonly evaluation?: Readonly<Record<string, number>>
+  /** Held-out texts on their way through the model, as it is after this step. */
+  readonly samples?: readonly Sample[]
   /** The checkpoint that was written after this step. */
   readonly checkpoint?: string
+  /** The best checkpoint, where this step's evaluation is the best so far. */
+  readonly best?: string
 }
 
-/** What the trainer knows beside the engine's record. */
-export interface StepFacts extends StepChoice {
-  readonly progress: number
-  readonly epoch: number
-  readonly seconds: number
-  readonly secondsLeft: number
-  readonly tokensPerSecond: number
-  readonly dropped: number
-}
+/** What the trainer knows beside the engine's record; `step` counts from 0. */
+export type StepFacts = Pick<
+  CommonReport,
+  'step' | 'progress' | 'epoch' | 'learningRate' | 'seconds' | 'secondsLeft' | 'tokensPerSecond' | 'dropped'
+>
 
 /** The report of a step; a number that is not finite is `ERR_NONFINITE`, one that is missing `ERR_INTERNAL`. */
-export function stepReport(record: Readonly<Record<string, number>>, facts: StepFacts): StepReport {
-  const number = (name: string): number => {
+export function stepReport<F extends Figures>(
+  record: Readonly<Record<string, number>>,
+  facts: StepFacts,
+  figures: (number: ReadNumber) => F,
+): StepReport<F> {
+  const number: ReadNumber = (name) => {
     const value = record[name]
     if (value === undefined)
       throw new MergeError('ERR_INTERNAL', `report of step ${facts.step}: expected ${name}, received nothing`)
@@ -77,33 +69,15 @@ export function stepReport(record: Readonly<Record<string, number>>, facts: Step
       },
     )
   }
+  const total = number('total')
   return {
+    ...facts,
     step: facts.step + 1,
-    progress: facts.progress,
-    epoch: facts.epoch,
-    total: number('total'),
-    terms: {
-      recon: number('recon'),
-      compression: number('compression'),
-      pointer: number('pointer'),
-      gate: number('gate'),
-      length: number('length'),
-    },
-    gateRate: number('gateRate'),
-    keepRate: number('keepRate'),
+    total,
+    ...figures(number),
     gradientNorm: number('gradientNorm'),
-    learningRate: facts.learningRate,
-    rounds: number('rounds'),
     tokens: number('tokens'),
-    tokensPerSecond: facts.tokensPerSecond,
-    masks: number('masks'),
-    fillAccuracy: number('fillAccuracy'),
-    keepAccuracy: number('keepAccuracy'),
-    countAccuracy: number('countAccuracy'),
-    seconds: facts.seconds,
-    secondsLeft: facts.secondsLeft,
     nativeSeconds: number('nativeSeconds'),
     hostSeconds: number('hostSeconds'),
-    dropped: facts.dropped,
   }
 }

@@ -2,17 +2,18 @@
 
 import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { placementConfig, type Recipe, type RecipeOptions, recipe as recipeSchema } from '../config.js'
+import { type CommonRecipe, placementConfig, type RecipeOptions } from '../config.js'
 import { MergeError } from '../errors.js'
-import { type LoadOptions, MergeModel, sessionOf, startedEngine } from '../model.js'
-import { parseConfig } from '../parseConfig.js'
+import { type LoadOptions, sessionOf, startedEngine } from '../model.js'
+import { checkValue, parseConfig } from '../parseConfig.js'
 import { checkpointError, manifestName, verifyFolder } from '../savedFolder.js'
 import { packageVersion } from '../version.js'
 import { type FoundCheckpoint, resumableCheckpoint } from './checkpoint.js'
-import { differences, exactnessOf, optimizerName, readState, type TrainerState } from './trainerState.js'
+import type { Figures, TrainableModel } from './task.js'
+import { differences, exactnessOf, optimizerName, readState, stateName, type TrainerState } from './trainerState.js'
 
 /** What of a recipe may change when a run goes on. A changed length moves what is left of the schedules. */
-export const freeOfRecipe = ['steps', 'minutes', 'saveEvery', 'keep', 'evaluateEvery'] as const
+export const freeOfRecipe = ['steps', 'minutes', 'saveEvery', 'keep', 'evaluateEvery', 'best'] as const
 
 /** How a run goes on. Threads, device and dtype are those of the checkpoint unless they are given. */
 export type ResumeOptions = LoadOptions & {
@@ -26,17 +27,30 @@ export type ResumeOptions = LoadOptions & {
   readonly now?: () => number
 }
 
+/** A class of models that reads what its models wrote. */
+export interface ModelKind<M> {
+  load(folder: string, options?: LoadOptions): Promise<M>
+}
+
+/** A model with its moments, the recipe it was trained by, and where its run stands. */
+export interface LoadedCheckpoint<M, R> {
+  readonly model: M
+  readonly recipe: R
+  readonly state: TrainerState
+}
+
 /** Loads a checkpoint; the caller disposes the model. */
-export async function loadCheckpoint(
+export async function loadCheckpoint<M, O, R extends CommonRecipe, F extends Figures>(
   from: string | FoundCheckpoint,
   options: ResumeOptions,
-): Promise<{ readonly model: MergeModel; readonly state: TrainerState }> {
+  kind: ModelKind<M & TrainableModel<O, R, F>>,
+): Promise<LoadedCheckpoint<M & TrainableModel<O, R, F>, R>> {
   const { recipe = {}, allowNondeterministic = false, warn = emitWarning, now: _, threads, ...rest } = options
   const placement = parseConfig(placementConfig, rest, '')
   const { folder, refused } = typeof from === 'string' ? await find(from) : from
   for (const { message } of refused) warn(`${message}; going on from ${folder}`)
-  const saved = await readState(folder, await verifyFolder(folder))
-  const state = { ...saved, recipe: changedRecipe(saved.recipe, recipe) }
+  const state = await readState(folder, await verifyFolder(folder))
+  checkChanges(recipe)
   const settle = (reasons: readonly string[]): void => {
     for (const reason of reasons) {
       if (!allowNondeterministic) {
@@ -49,17 +63,20 @@ export async function loadCheckpoint(
   }
 
   // 1) what was asked for, before the engine starts
-  const { exactness } = saved
+  const { exactness } = state
   const team = threads ?? startedEngine()?.threads ?? exactness.threads
   settle(differences(exactness, { version: packageVersion(), threads: team, ...placement }))
 
   // 2) the engine, which has libraries of its own
-  const model = await MergeModel.load(folder, { ...placement, ...(team === null ? {} : { threads: team }) })
+  const model = await kind.load(folder, { ...placement, ...(team === null ? {} : { threads: team }) })
   try {
     const { libtorch, cpu } = exactnessOf(model.config)
     settle(differences(exactness, { libtorch, cpu }))
+    const saved = checkValue(model.recipeSchema, state.recipe, 'recipe')
+    if (!saved.success) throw checkpointError(folder, `${stateName}: ${saved.problems.join('; ')}`)
+    const changed = parseConfig(model.recipeSchema, { ...saved.data, ...recipe }, 'recipe')
     await sessionOf(model).load(join(folder, optimizerName), 'optimizer')
-    return { model, state }
+    return { model, recipe: changed, state }
   } catch (error) {
     await model.dispose()
     throw error
@@ -77,9 +94,9 @@ async function find(from: string): Promise<FoundCheckpoint> {
   throw checkpointError(from, 'expected a checkpoint, or a run with checkpoints, received neither')
 }
 
-function changedRecipe(saved: Recipe, changes: ResumeOptions['recipe'] & object): Recipe {
+function checkChanges(changes: ResumeOptions['recipe'] & object): void {
   const unknown = Object.keys(changes).find((key) => !freeOfRecipe.some((free) => free === key))
-  if (unknown === undefined) return parseConfig(recipeSchema, { ...saved, ...changes }, 'recipe')
+  if (unknown === undefined) return
   throw new MergeError(
     'ERR_CONFIG',
     `recipe.${unknown}: expected only ${freeOfRecipe.join(', ')}; everything else stays as the run began`,

@@ -1,13 +1,15 @@
-// RunFolder: what a run leaves behind: metrics.jsonl, one line a step, and its checkpoints. One trainer at a time.
+// RunFolder: what a run leaves behind: metrics.jsonl, TensorBoard's event files, checkpoints. One trainer at a time.
 
 import { type FileHandle, mkdir, open, readdir, rmdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MergeError } from '../errors.js'
 import { writeFolder } from '../savedFolder.js'
+import { bestFolder, bestStepIn, setBestAside } from './best.js'
 import { rotateCheckpoints, setAsideAfter, stepFolder, sweepLeftovers } from './checkpoint.js'
 import { cutMetrics, metricsName } from './metrics.js'
-import type { StepReport } from './report.js'
+import type { CommonReport } from './report.js'
 import { RunLock } from './runLock.js'
+import { EventFile, tensorboardName } from './tensorboard.js'
 
 /** The folder of a run, held against a second trainer until it is disposed. */
 export class RunFolder {
@@ -17,6 +19,7 @@ export class RunFolder {
   readonly #lock: RunLock
   readonly #isNew: boolean
   #metrics: FileHandle | undefined
+  #events: EventFile | undefined
 
   private constructor(folder: string, lock: RunLock, isNew: boolean) {
     this.folder = folder
@@ -43,7 +46,7 @@ export class RunFolder {
     return (metrics?.size ?? 0) > 0 || checkpoints.length > 0
   }
 
-  /** Makes the folder ready for the step after `step`: metrics and checkpoints of later steps make room. */
+  /** Makes the folder ready for the step after `step`: metrics, events and checkpoints of later steps make room. */
   async start(step: number): Promise<void> {
     if (step === 0 && (await this.holdsRun())) {
       throw new MergeError(
@@ -54,15 +57,18 @@ export class RunFolder {
     await reached(this.folder, async () => {
       await mkdir(this.checkpoints, { recursive: true })
       await setAsideAfter(this.checkpoints, step)
+      await setBestAside(this.checkpoints, step)
       const path = join(this.folder, metricsName)
       await cutMetrics(path, step)
       this.#metrics = await open(path, 'a')
+      this.#events = await EventFile.open(join(this.folder, tensorboardName), step)
     })
   }
 
-  /** Adds a line to metrics.jsonl. */
-  async append(report: StepReport): Promise<void> {
+  /** Adds a line to metrics.jsonl and an event for TensorBoard. */
+  async append(report: CommonReport): Promise<void> {
     await this.#metrics?.appendFile(`${JSON.stringify(report)}\n`)
+    await this.#events?.append(report)
   }
 
   /** Where the checkpoint of a step goes. */
@@ -70,19 +76,42 @@ export class RunFolder {
     return stepFolder(this.checkpoints, step)
   }
 
+  /** Where the best checkpoint goes. */
+  get best(): string {
+    return bestFolder(this.checkpoints)
+  }
+
+  /** The step of the best checkpoint that lies here; `undefined` where there is none. */
+  async bestStep(): Promise<number | undefined> {
+    return bestStepIn(this.checkpoints)
+  }
+
+  /** Writes the best checkpoint so far in the place of the one before it; no rotation removes it. */
+  async saveBest(step: number, write: (temporary: string) => Promise<void>): Promise<void> {
+    await this.#syncLines()
+    await writeFolder(this.best, { kind: 'checkpoint', step }, write)
+  }
+
   /** Writes the checkpoint of a step, and removes those beyond the newest `keep` that verify. */
   async saveCheckpoint(step: number, keep: number, write: (temporary: string) => Promise<void>): Promise<void> {
-    // A checkpoint must not outlive the lines of its steps.
-    await this.#metrics?.datasync()
+    await this.#syncLines()
     await writeFolder(this.checkpointOf(step), { kind: 'checkpoint', step }, write)
     await rotateCheckpoints(this.checkpoints, keep)
   }
 
   /** Ends what `start` began; the folder stays held. */
   async finish(): Promise<void> {
-    const metrics = this.#metrics
+    const [metrics, events] = [this.#metrics, this.#events]
     this.#metrics = undefined
+    this.#events = undefined
     await metrics?.close()
+    await events?.close()
+  }
+
+  // A checkpoint must not outlive the lines of its steps.
+  async #syncLines(): Promise<void> {
+    await this.#metrics?.datasync()
+    await this.#events?.sync()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

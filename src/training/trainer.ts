@@ -1,19 +1,22 @@
 // Trainer: the loop of optimizer steps; one native call a step, everything it decides is decided here.
 
 import { join } from 'node:path'
-import { type Recipe, type RecipeOptions, recipe as recipeSchema, stepRecord } from '../config.js'
+import type { CommonRecipe, Recipe, RecipeOptions } from '../config.js'
 import { isMergeError, MergeError } from '../errors.js'
-import { type MergeModel, sessionOf } from '../model.js'
+import type { MergeFigures } from '../merge/mergeTask.js'
+import { MergeModel, sessionOf } from '../model.js'
 import { parseConfig } from '../parseConfig.js'
-import { randomFrom } from '../random.js'
 import { writeFolder, writeJson } from '../savedFolder.js'
 import type { Corruption } from '../text/corruption.js'
 import { type BatchPosition, batches, type Dataset, firstPosition, prefetched } from './batches.js'
+import { type BestSoFar, bestStill, newBest } from './best.js'
 import type { FoundCheckpoint } from './checkpoint.js'
 import { type StepReport, stepReport } from './report.js'
-import { loadCheckpoint, type ResumeOptions } from './resume.js'
+import { loadCheckpoint, type ModelKind, type ResumeOptions } from './resume.js'
 import { RunFolder } from './runFolder.js'
-import { positionOf, type RunPosition, valueAt } from './schedule.js'
+import type { Sample } from './sample.js'
+import { positionOf, type RunPosition } from './schedule.js'
+import type { Figures, Task, TrainableModel } from './task.js'
 import { optimizerName, stateName, stateOf } from './trainerState.js'
 
 export type { Dataset } from './batches.js'
@@ -21,39 +24,49 @@ export type { StepReport } from './report.js'
 export type { ResumeOptions } from './resume.js'
 
 /** How a run goes; what is learned stands in the recipe. */
-export interface RunOptions {
+export interface RunOptions<M = MergeModel> {
   /** Aborted: the run rejects with its reason between two steps; what was learned stays, and `save` still works. */
   readonly signal?: AbortSignal
   /** Makes the draft of examples that have none of their own, anew in every epoch. */
   readonly corruption?: Corruption
   /** Asked every `evaluateEvery` steps and at the end; what it finds goes into the report. */
-  readonly evaluate?: (model: MergeModel) => Promise<Readonly<Record<string, number>>>
+  readonly evaluate?: (model: M) => Promise<Readonly<Record<string, number>>>
+  /** Asked together with `evaluate`: held-out texts on their way through the model, for people who read the run. */
+  readonly samples?: (model: M) => Promise<readonly Sample[]>
   /**
-   * Where metrics.jsonl and, every `saveEvery` steps and at the end, checkpoints go. One trainer at a time; lines and
-   * checkpoints of steps that this run has yet to take make room.
+   * Where metrics.jsonl, TensorBoard's event files and, every `saveEvery` steps and at the end, checkpoints go. One
+   * trainer at a time; lines, events and checkpoints of steps that this run has yet to take make room.
    */
   readonly folder?: string | RunFolder
 }
 
 /**
- * Trains a model.
+ * Trains a model of any family: M, whose recipe has the options O, the values R, and figures F in its reports.
  *
  * @example
  * const trainer = new Trainer(model, { minutes: 8, learningRate: warmupThenLinear(3e-3) })
  * for await (const { step, total, terms } of trainer.run(dataset)) if (terms.recon < 0.01) break
  */
-export class Trainer {
-  readonly model: MergeModel
-  readonly recipe: Recipe
+export class Trainer<
+  M = MergeModel,
+  O = RecipeOptions,
+  R extends CommonRecipe = Recipe,
+  F extends Figures = MergeFigures,
+> {
+  readonly model: M & TrainableModel<O, R, F>
+  #recipe: R
+  #task: Task<F>
   readonly #now: () => number
   #position: BatchPosition = firstPosition
   #seconds = 0
+  #best: BestSoFar | undefined
   #state: 'idle' | 'running' | 'failed' = 'idle'
 
   /** `now` is the clock of the run in milliseconds; tests bring their own. */
-  constructor(model: MergeModel, options: RecipeOptions = {}, now: () => number = () => performance.now()) {
+  constructor(model: M & TrainableModel<O, R, F>, options?: NoInfer<O>, now: () => number = () => performance.now()) {
     this.model = model
-    this.recipe = parseConfig(recipeSchema, options, 'recipe')
+    this.#recipe = parseConfig(model.recipeSchema, options ?? {}, 'recipe')
+    this.#task = model.task(this.#recipe)
     this.#now = now
   }
 
@@ -63,19 +76,38 @@ export class Trainer {
    *
    * With the same data, corruption and recipe, every later step has the bits of the run that never stopped. What would
    * change them (threads, device, dtype, another build) is `ERR_CONFIG` unless `allowNondeterministic` allows it. A recipe
-   * with `minutes` follows the clock: its seconds so far count on, but no two such runs have equal bits.
+   * with `minutes` follows the clock: its seconds so far count on, but no two such runs have equal bits. `kind` is the
+   * class of the model, MergeModel by default.
    *
    * @example
    * const trainer = await Trainer.resume('runs/mine')
    * for await (const { step, total } of trainer.run(examples, { folder: 'runs/mine' })) console.log(step, total)
    * await trainer.model.dispose()
    */
-  static async resume(from: string | FoundCheckpoint, options: ResumeOptions = {}): Promise<Trainer> {
-    const { model, state } = await loadCheckpoint(from, options)
-    const trainer = new Trainer(model, state.recipe, options.now)
+  static async resume(from: string | FoundCheckpoint, options?: ResumeOptions): Promise<Trainer>
+  static async resume<M, O, R extends CommonRecipe, F extends Figures>(
+    from: string | FoundCheckpoint,
+    options: ResumeOptions,
+    kind: ModelKind<M & TrainableModel<O, R, F>>,
+  ): Promise<Trainer<M, O, R, F>>
+  static async resume(
+    from: string | FoundCheckpoint,
+    options: ResumeOptions = {},
+    kind: ModelKind<TrainableModel> = MergeModel,
+  ): Promise<Trainer<TrainableModel, unknown, CommonRecipe, Figures>> {
+    const { model, recipe, state } = await loadCheckpoint(from, options, kind)
+    const trainer = new Trainer(model, undefined, options.now)
+    trainer.#recipe = recipe
+    trainer.#task = model.task(recipe)
     trainer.#position = state.position
     trainer.#seconds = state.seconds
+    trainer.#best = state.best
     return trainer
+  }
+
+  /** How the model is trained. */
+  get recipe(): R {
+    return this.#recipe
   }
 
   /** Optimizer steps done. */
@@ -84,16 +116,18 @@ export class Trainer {
   }
 
   /** Trains until the recipe's steps or minutes are over; yields a report after each step. Stop early with `break`. */
-  async *run(dataset: Dataset, options: RunOptions = {}): AsyncGenerator<StepReport, void, undefined> {
+  async *run(dataset: Dataset, options: RunOptions<M> = {}): AsyncGenerator<StepReport<F>, void, undefined> {
     const { recipe, model } = this
+    const task = this.#task
     const session = sessionOf(model)
-    this.#begin()
+    this.#begin(options)
     const folder = await this.#open(options.folder)
     const stream = prefetched(
       batches(dataset, {
         tokenizer: model.tokenizer,
         maxLength: model.config.maxLength,
         recipe,
+        task,
         corruption: options.corruption,
         start: this.#position,
       }),
@@ -110,38 +144,41 @@ export class Trainer {
         if (batch.done === true)
           throw new MergeError('ERR_INTERNAL', 'batches: expected an endless stream, received its end')
         const { step } = this.#position
-        const at = this.#at()
-        const choice = {
-          step,
-          rounds: 1 + randomFrom(recipe.seed, step, 0, 'rounds').integer(recipe.rounds),
-          learningRate: valueAt(recipe.learningRate, at),
-          gateNoise: at.progress < recipe.gateNoiseShare ? recipe.gateNoise : 0,
-        }
+        const decision = task.decide(this.#at())
 
         // 2) the step
-        const record = await session.trainStep(stepRecord(recipe, choice), batch.value.drafts, batch.value.targets)
+        const { drafts, targets } = batch.value
+        const record = await (task.step?.(session, decision, batch.value) ??
+          session.trainStep(decision, drafts, targets))
         this.#position = batch.value.next
         this.#seconds = secondsBefore + (this.#now() - startedAt) / 1000
 
         // 3) what it did; a number that is not finite ends the run here, before anything is saved
-        const report = stepReport(record, {
-          ...choice,
+        const facts = {
+          step,
           progress: this.#at().progress,
           epoch: batch.value.epoch,
-          seconds: this.#seconds,
+          learningRate: decision.learningRate,
           tokensPerSecond: rate.add(record.tokens ?? 0, this.#seconds - secondsBefore),
+          seconds: this.#seconds,
           secondsLeft: this.#secondsLeft(rate.secondsPerStep),
           dropped: batch.value.dropped,
-        })
+        }
+        const report = stepReport(record, facts, task.figures)
 
         // 4) look and keep; the line comes first, so that no checkpoint lacks a line of its past
         const checkpoint = this.#checkpointDue(folder)
+        const found = await this.#evaluation(options)
+        const best = this.#bestAfter(found, folder)
         const complete = {
           ...report,
-          ...(await this.#evaluation(options)),
+          ...found,
           ...(checkpoint === undefined ? {} : { checkpoint }),
+          ...(best === undefined ? {} : { best }),
         }
         await folder?.append(complete)
+        // Before the checkpoint of the step, which knows of it.
+        if (best !== undefined) await folder?.saveBest(this.step, (to) => this.#writeFiles(to))
         if (checkpoint !== undefined) await folder?.saveCheckpoint(this.step, recipe.keep, (to) => this.#writeFiles(to))
         yield complete
       }
@@ -151,6 +188,7 @@ export class Trainer {
     } finally {
       if (this.#state === 'running') this.#state = 'idle'
       await stream.return()
+      await task.end?.()
       await folder?.finish()
       if (folder !== options.folder) await folder?.[Symbol.asyncDispose]()
     }
@@ -177,7 +215,8 @@ export class Trainer {
         cause,
       })
     }
-    const state = { position: this.#position, seconds: this.#seconds, recipe: this.recipe }
+    const best = this.#best === undefined ? {} : { best: this.#best }
+    const state = { position: this.#position, seconds: this.#seconds, recipe: this.recipe, ...best }
     await writeJson(folder, stateName, stateOf(state, this.model.config))
   }
 
@@ -186,17 +225,33 @@ export class Trainer {
     return saveEvery > 0 && this.#isDue(saveEvery) ? folder?.checkpointOf(this.step) : undefined
   }
 
-  async #evaluation({ evaluate }: RunOptions): Promise<{ evaluation?: Readonly<Record<string, number>> }> {
+  async #evaluation({ evaluate, samples }: RunOptions<M>): Promise<Pick<StepReport, 'evaluation' | 'samples'>> {
     const { evaluateEvery } = this.recipe
-    if (evaluate === undefined || evaluateEvery === 0 || !this.#isDue(evaluateEvery)) return {}
-    return { evaluation: await evaluate(this.model) }
+    if (evaluateEvery === 0 || !this.#isDue(evaluateEvery)) return {}
+    return {
+      ...(evaluate === undefined ? {} : { evaluation: await evaluate(this.model) }),
+      ...(samples === undefined ? {} : { samples: await samples(this.model) }),
+    }
+  }
+
+  // Where the best checkpoint goes, if this step's evaluation is the best so far.
+  #bestAfter({ evaluation }: Pick<StepReport, 'evaluation'>, folder: RunFolder | undefined): string | undefined {
+    if (this.recipe.best === undefined || evaluation === undefined) return undefined
+    const best = newBest(this.recipe.best, { step: this.step, evaluation }, this.#best)
+    if (best === undefined) return undefined
+    this.#best = best
+    return folder?.best
   }
 
   #isDue(every: number): boolean {
     return this.step % every === 0 || this.#isOver()
   }
 
-  #begin(): void {
+  #begin({ evaluate, folder }: RunOptions<M>): void {
+    if (this.recipe.best !== undefined && (evaluate === undefined || folder === undefined)) {
+      const lacks = evaluate === undefined ? 'an evaluation to judge by' : 'a folder to keep it in'
+      throw new MergeError('ERR_CONFIG', `recipe.best: expected ${lacks}, received none`)
+    }
     if (this.#state === 'running')
       throw new MergeError('ERR_INPUT', 'run: expected one run at a time, received a second')
     if (this.#state === 'failed')
@@ -209,6 +264,7 @@ export class Trainer {
     try {
       folder = typeof given === 'string' ? await RunFolder.open(given) : given
       await folder?.start(this.step)
+      this.#best = bestStill(this.#best, this.recipe.best, await folder?.bestStep())
       return folder
     } catch (error) {
       this.#state = 'idle'

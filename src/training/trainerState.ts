@@ -1,10 +1,11 @@
 // TrainerState: trainer.json, what a checkpoint knows beside weights and moments, and whether a run can go on to the bit.
 
 import { z } from 'zod'
-import { type ModelConfig, recipe } from '../config.js'
+import type { ModelConfig } from '../config.js'
 import { startedEngine } from '../model.js'
 import { checkpointError, type Manifest, readJson } from '../savedFolder.js'
 import { packageVersion } from '../version.js'
+import { bestSoFar } from './best.js'
 
 /** Name of the file in a checkpoint. */
 export const stateName = 'trainer.json'
@@ -30,8 +31,12 @@ const stateSchema = z.strictObject({
   position: z.strictObject({ step: count, epoch: count, pool: count, batch: count, dropped: count }),
   seconds: z.number().min(0),
   exactness,
-  recipe,
+  // The model's own schema reads it.
+  recipe: z.record(z.string(), z.unknown()),
+  best: bestSoFar.optional(),
 })
+
+type Placed = Pick<ModelConfig, 'device' | 'dtype' | 'matmulPrecision'>
 
 /** What decides the bits of a step beside weights, data and recipe. */
 export type Exactness = Readonly<z.output<typeof exactness>>
@@ -40,8 +45,8 @@ export type TrainerState = Readonly<z.output<typeof stateSchema>>
 
 /** What trainer.json will say. */
 export function stateOf(
-  state: Pick<TrainerState, 'position' | 'seconds' | 'recipe'>,
-  config: ModelConfig,
+  state: Pick<TrainerState, 'position' | 'seconds' | 'recipe' | 'best'>,
+  config: Placed,
 ): TrainerState {
   return { format, ...state, exactness: exactnessOf(config) }
 }
@@ -61,7 +66,7 @@ export async function readState(folder: string, manifest: Manifest): Promise<Tra
 }
 
 /** What decides the bits of this process's steps. */
-export function exactnessOf({ device, dtype, matmulPrecision }: ModelConfig): Exactness {
+export function exactnessOf({ device, dtype, matmulPrecision }: Placed): Exactness {
   const { libtorch = null, cpu = null, threads = null } = startedEngine() ?? {}
   return { version: packageVersion(), libtorch, cpu, threads, device, dtype, matmulPrecision }
 }

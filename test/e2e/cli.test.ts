@@ -129,6 +129,7 @@ describe('train', () => {
       'data.json',
       'metrics.jsonl',
       'model',
+      'tensorboard',
     ])
     expect(readdirSync(join(folder, 'out/checkpoints')).sort()).toEqual(['step-2', 'step-4'])
     expect(jsonLines(readFileSync(join(folder, 'out/metrics.jsonl'), 'utf8'))).toHaveLength(4)

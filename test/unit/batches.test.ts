@@ -1,18 +1,18 @@
 // Batches: a pure function of data, seed and position; every row once an epoch; rows of like length together.
 import { describe, expect, it } from 'vitest'
 import { recipe } from '../../src/config.js'
+import { mergeTask } from '../../src/merge/mergeTask.js'
 import { byteTokenizer } from '../../src/text/byteTokenizer.js'
 import { keyboardSlips } from '../../src/text/corruption.js'
 import { type Batch, type BatchContext, batches, type Dataset, prefetched } from '../../src/training/batches.js'
 
 const tokenizer = byteTokenizer()
 const texts = Array.from({ length: 50 }, (_, i) => `${'ab '.repeat(i % 9)}${i}`)
-const context = (options: object = {}, more: Partial<BatchContext> = {}): BatchContext => ({
-  tokenizer,
-  maxLength: 64,
-  recipe: recipe.parse({ batchRows: 8, poolRows: 30, ...options }),
-  ...more,
-})
+const context = (options: object = {}, more: Partial<Omit<BatchContext, 'task'>> = {}): BatchContext => {
+  const settings = { batchRows: 8, poolRows: 30, ...options }
+  const parsed = recipe.parse(settings)
+  return { tokenizer, maxLength: 64, recipe: parsed, task: mergeTask(parsed, more.maxLength ?? 64), ...more }
+}
 
 async function take(count: number, dataset: Dataset, from: BatchContext): Promise<Batch[]> {
   const taken: Batch[] = []

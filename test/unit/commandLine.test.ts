@@ -10,6 +10,7 @@ import { makeProgram } from '../../src/cli/program.js'
 import { count, duration, progressLine, showProgress } from '../../src/cli/progress.js'
 import { parseSpans } from '../../src/cli/textInput.js'
 import { errorCodes, MergeError } from '../../src/errors.js'
+import { mergeFigures } from '../../src/merge/mergeTask.js'
 import { stepReport } from '../../src/training/report.js'
 import { plainReport } from './fakeSession.js'
 
@@ -26,18 +27,20 @@ function file(name: string, content: string): string {
 }
 
 const reportOf = (step: number) =>
-  stepReport(plainReport, {
-    step,
-    rounds: 1,
-    learningRate: 1e-3,
-    gateNoise: 0,
-    progress: 0.25,
-    epoch: 0,
-    seconds: 10,
-    secondsLeft: 75,
-    tokensPerSecond: 12_345,
-    dropped: 0,
-  })
+  stepReport(
+    plainReport,
+    {
+      step,
+      learningRate: 1e-3,
+      progress: 0.25,
+      epoch: 0,
+      seconds: 10,
+      secondsLeft: 75,
+      tokensPerSecond: 12_345,
+      dropped: 0,
+    },
+    mergeFigures,
+  )
 
 describe('flags', () => {
   test('locked spans, repeated and joined', () => {

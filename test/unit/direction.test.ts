@@ -10,6 +10,7 @@ const layersOfSrc: readonly (readonly string[])[] = [
   ['native'],
   ['config', 'fields', 'parseConfig', 'rows', 'savedFolder', 'training/schedule'],
   ['text/'],
+  ['training/task'],
   ['merge/', 'remedi/', 'baselines/'],
   ['training/checkpoint'],
   ['model'],

@@ -113,6 +113,8 @@ export function fakeSession(behaviour: FakeBehaviour = {}): FakeSession {
     },
     remember: async () => undefined,
     forget: async () => undefined,
+    policyLogs: async () => ({}),
+    policyStep: async () => ({ ...plainReport }),
     inspect: async () => ({}),
     inspectBehind: async () => ({}),
     save: async (path, part) => writeFile(path, `fake ${part}`),

@@ -227,7 +227,7 @@ describe('a run folder', () => {
     await held[Symbol.asyncDispose]()
     await expect(readdir(folder)).rejects.toMatchObject({ code: 'ENOENT' })
     await run(await newTrainer(), { until: 1, folder })
-    expect((await readdir(folder)).sort()).toEqual(['checkpoints', 'metrics.jsonl'])
+    expect((await readdir(folder)).sort()).toEqual(['checkpoints', 'metrics.jsonl', 'tensorboard'])
   })
 
   it.each([
@@ -238,7 +238,7 @@ describe('a run folder', () => {
     await run(await newTrainer(), { until: 1, folder })
     await writeFile(join(folder, 'lock.json'), JSON.stringify(holder))
     await (await RunFolder.open(folder))[Symbol.asyncDispose]()
-    expect((await readdir(folder)).sort()).toEqual(['checkpoints', 'metrics.jsonl'])
+    expect((await readdir(folder)).sort()).toEqual(['checkpoints', 'metrics.jsonl', 'tensorboard'])
   })
 
   it('of many that ask at once, one gets a stale lock', async () => {
@@ -250,7 +250,7 @@ describe('a run folder', () => {
       expect(held).toHaveLength(1)
       for (const one of held) await one[Symbol.asyncDispose]()
     }
-    expect((await readdir(folder)).sort()).toEqual(['checkpoints', 'metrics.jsonl'])
+    expect((await readdir(folder)).sort()).toEqual(['checkpoints', 'metrics.jsonl', 'tensorboard'])
   })
 
   it('weights that are not finite never cost the last good checkpoint', async () => {

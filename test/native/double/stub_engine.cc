@@ -97,6 +97,14 @@ std::map<std::string, NamedArray> Session::inspect_behind(const Rows&, const Row
   return inspect(rows, outputs);
 }
 
+std::map<std::string, NamedArray> Session::policy_logs(const Record&, const Trajectory& run) {
+  return inspect(run.rows, {"token", "set"});
+}
+
+Record Session::policy_step(const Record& step, const Trajectory& run) {
+  return train_step(step, {run.rows, run.rows});
+}
+
 std::map<std::string, NamedArray> Session::inspect(const Rows& rows, const std::vector<std::string>& outputs) {
   std::map<std::string, NamedArray> arrays;
   for (const auto& name : outputs) {

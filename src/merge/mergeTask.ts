@@ -1,0 +1,82 @@
+// MergeTask: what a MERGE model learns from: drafts and targets, unrolled rounds, five losses.
+
+import { type Recipe, stepRecord } from '../config.js'
+import { type Random, randomFrom } from '../random.js'
+import { packRows } from '../rows.js'
+import { valueAt } from '../training/schedule.js'
+import type { ReadNumber, Task, TokenExample } from '../training/task.js'
+import { drawKind, makeDraft } from './drafts.js'
+import type { LossTerms } from './losses.js'
+
+/** What a step of MERGE adds to its report. */
+export interface MergeFigures {
+  /** Each term of the loss, unweighted. */
+  readonly terms: LossTerms
+  /** Share of rows whose gate was open. */
+  readonly gateRate: number
+  /** Mean keep probability. */
+  readonly keepRate: number
+  /** Rounds that were unrolled. */
+  readonly rounds: number
+  /** Masks that were filled. */
+  readonly masks: number
+  /** Share of masks filled with the oracle's token. */
+  readonly fillAccuracy: number
+  /** Share of tokens whose fate is the oracle's. */
+  readonly keepAccuracy: number
+  /** Share of gaps with the oracle's count. */
+  readonly countAccuracy: number
+}
+
+/** The task of a recipe; no draft is longer than `maxLength` tokens. */
+export function mergeTask(recipe: Recipe, maxLength: number): Task<MergeFigures> {
+  return {
+    lengthOf: ({ target, source }) => Math.max(target.length, source?.length ?? 0),
+    rows(batch, pool, step) {
+      const drafts = batch.map((example, row) => {
+        const random = randomFrom(recipe.seed, step, row, 'draft')
+        const kind = drawKind(recipe.drafts, example, random)
+        return makeDraft(kind, example, { maxLength, randomToken: (draw) => tokenOf(pool, example, draw) }, random)
+      })
+      return { drafts: packRows(drafts), targets: packRows(batch.map(({ target }) => target)) }
+    },
+    decide: (at) => {
+      const learningRate = valueAt(recipe.learningRate, at)
+      const choice = {
+        step: at.step,
+        rounds: 1 + randomFrom(recipe.seed, at.step, 0, 'rounds').integer(recipe.rounds),
+        learningRate,
+        gateNoise: at.progress < recipe.gateNoiseShare ? recipe.gateNoise : 0,
+      }
+      return { ...stepRecord(recipe, choice), learningRate }
+    },
+    figures: mergeFigures,
+  }
+}
+
+/** The figures among the engine's numbers. */
+export function mergeFigures(number: ReadNumber): MergeFigures {
+  return {
+    terms: {
+      recon: number('recon'),
+      compression: number('compression'),
+      pointer: number('pointer'),
+      gate: number('gate'),
+      length: number('length'),
+    },
+    gateRate: number('gateRate'),
+    keepRate: number('keepRate'),
+    rounds: number('rounds'),
+    masks: number('masks'),
+    fillAccuracy: number('fillAccuracy'),
+    keepAccuracy: number('keepAccuracy'),
+    countAccuracy: number('countAccuracy'),
+  }
+}
+
+// A token of another row: noise looks like the data, and never like a special token.
+function tokenOf(pool: readonly TokenExample[], own: TokenExample, random: Random): number | undefined {
+  const other = random.pick(pool).target
+  const row = other.length > 0 ? other : own.target
+  return row[random.integer(Math.max(1, row.length))]
+}
