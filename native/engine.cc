@@ -94,7 +94,8 @@ NamedArray host_array(const Tensor& tensor) {
 std::vector<nn::Piece> checked_pieces(const WeightPieces& pieces) {
   const size_t count = pieces.tensors.size();
   if (pieces.parameters.size() != count || pieces.begins.size() != count || pieces.rows.size() != count) {
-    throw Error("ERR_SHAPE", "pieces: expected " + std::to_string(count) + " parameters, begins and rows, one for each "
+    throw Error("ERR_SHAPE", "pieces: expected " + std::to_string(count) +
+                                 " parameters, begins and rows, one for each "
                                  "tensor");
   }
   std::vector<nn::Piece> checked;

@@ -277,11 +277,10 @@ Napi::Value SessionObject::write_pieces(const Napi::CallbackInfo& info) {
 
 Napi::Value SessionObject::draw(const Napi::CallbackInfo& info) {
   return promised(info, [&] {
-    return submit(info,
-                  [names = read_strings(info[0], "parameters")](HostedSession& hosted) -> Environment::Answer {
-                    hosted.session().draw(names);
-                    return nullptr;
-                  });
+    return submit(info, [names = read_strings(info[0], "parameters")](HostedSession& hosted) -> Environment::Answer {
+      hosted.session().draw(names);
+      return nullptr;
+    });
   });
 }
 

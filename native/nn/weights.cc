@@ -112,7 +112,8 @@ void write_pieces(const std::string& path, const std::vector<Piece>& pieces, con
   for (const Piece& piece : pieces) {
     const Tensor rows = rows_of(piece, entries);
     if (!is_finite(rows)) {
-      throw Error("ERR_NONFINITE", io::json_string(piece.parameter) + ": expected finite values, received NaN or infinity");
+      throw Error("ERR_NONFINITE",
+                  io::json_string(piece.parameter) + ": expected finite values, received NaN or infinity");
     }
     host.push_back(rows.to(at::kCPU, dtype == "bfloat16" ? at::kBFloat16 : at::kFloat).contiguous());
     views.push_back(

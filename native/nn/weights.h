@@ -15,8 +15,8 @@ void save_tensors(const std::string& path, const std::vector<Parameters::Entry>&
 // Files may hold F64, F32, F16 or BF16; values are converted to the tensor's own dtype.
 void load_tensors(const std::string& path, const std::vector<Parameters::Entry>& entries);
 
-// A tensor of a file of another layout, and the rows of a parameter that it is: `rows` of them from `begin` on (elements,
-// for a vector).
+// A tensor of a file of another layout, and the rows of a parameter that it is: `rows` of them from `begin` on
+// (elements, for a vector).
 struct Piece {
   std::string tensor;
   std::string parameter;

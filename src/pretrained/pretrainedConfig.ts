@@ -2,7 +2,7 @@
 // blocks cannot do is refused by name.
 
 import { z } from 'zod'
-import { checkValue, shown } from '../parseConfig.js'
+import { checkValue } from '../parseConfig.js'
 import { checkpointError } from '../savedFolder.js'
 import type { LayoutName } from './layouts.js'
 
@@ -35,12 +35,7 @@ const ids = {
 }
 
 /** A key whose other values our blocks cannot follow. */
-const only = (...values: readonly unknown[]) =>
-  z
-    .unknown()
-    .refine((value) => value === undefined || values.includes(value), {
-      error: `expected ${values.map((value) => shown(value)).join(' or ')}`,
-    })
+const only = (...values: readonly (string | number | boolean | null)[]) => z.literal(values).optional()
 
 const llada = z.looseObject({
   d_model: size,

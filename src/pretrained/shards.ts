@@ -56,7 +56,9 @@ export async function readShards(folder: string): Promise<ReadonlyMap<string, Sh
 }
 
 async function readIndex(folder: string): Promise<Map<string, string>> {
-  return new Map(Object.entries(parsed(folder, indexName, await readFile(join(folder, indexName), 'utf8'), index).weight_map))
+  return new Map(
+    Object.entries(parsed(folder, indexName, await readFile(join(folder, indexName), 'utf8'), index).weight_map),
+  )
 }
 
 async function readHeader(folder: string, file: string): Promise<[string, ShardTensor][]> {

@@ -80,7 +80,8 @@ export const generateConfig = fields
   })
   .transform((config) => ({
     ...config,
-    confidenceSource: config.confidenceSource ?? (config.sampler === 'llada' ? ('probability' as const) : ('ups' as const)),
+    confidenceSource:
+      config.confidenceSource ?? (config.sampler === 'llada' ? ('probability' as const) : ('ups' as const)),
   }))
 
 export type GenerateConfig = Readonly<z.output<typeof generateConfig>>

@@ -4,6 +4,7 @@
 import { randomFrom } from '../random.js'
 import type { BlockState } from './block.js'
 import type { GenerateConfig } from './generateConfig.js'
+import { visibleAfter } from './rollout.js'
 
 /** What becomes of a position. */
 export const fates = { free: 0, stays: 1, masked: 2 } as const
@@ -26,20 +27,6 @@ export interface PlanStream {
   readonly draw: number
 }
 
-/**
- * K_n for n = 1..steps: how many of `positions` are visible after each step. Evenly, the remainder on the last steps
- * (section 2; 32 positions in 5 steps: 6, 12, 18, 25, 32).
- */
-export function keepSchedule(positions: number, steps: number): number[] {
-  const each = Math.floor(positions / steps)
-  const rest = positions - each * steps
-  let sum = 0
-  return Array.from({ length: steps }, (_, n) => {
-    sum += each + (n >= steps - rest ? 1 : 0)
-    return sum
-  })
-}
-
 /** The plan of a block's next step. */
 export function planStep(block: BlockState, mask: number, settings: GenerateConfig, stream: PlanStream): StepPlan {
   const length = block.tokens.length
@@ -60,15 +47,27 @@ export function planStep(block: BlockState, mask: number, settings: GenerateConf
     case 'fixed':
     case 'llada': {
       const free = length - lockedCount - block.drafted
-      const keep = (keepSchedule(free, block.steps)[block.step] ?? free) + lockedCount + block.drafted
+      const keep = (visibleAfter(free, block.steps)[block.step] ?? free) + lockedCount + block.drafted
       return { policy: 'rank', keep, fillThreshold: 0, remaskThreshold: 0, fate }
     }
     case 'threshold': {
       const { leastFilled, fillThreshold, remaskThreshold } = settings
-      return { policy: 'threshold', keep: leastFilled, fillThreshold, remaskThreshold, fate: isLast ? fate.fill(fates.stays) : fate }
+      return {
+        policy: 'threshold',
+        keep: leastFilled,
+        fillThreshold,
+        remaskThreshold,
+        fate: isLast ? fate.fill(fates.stays) : fate,
+      }
     }
     case 'remdm':
-      return { policy: 'rank', keep: 0, fillThreshold: 0, remaskThreshold: 0, fate: chanceFates(block, mask, fate, settings, stream) }
+      return {
+        policy: 'rank',
+        keep: 0,
+        fillThreshold: 0,
+        remaskThreshold: 0,
+        fate: chanceFates(block, mask, fate, settings, stream),
+      }
     default: {
       const never: never = settings.sampler
       return never
@@ -126,11 +125,19 @@ export function remdmChances(
   const [before, after] = [alpha(time), alpha(next)]
   const largest = before === 0 ? 1 : Math.min(1, (1 - after) / before)
   const isOutside = isLoop && (time > loopFrom || next < loopTo)
-  const sigma = isOutside ? 0 : schedule === 'rescale' ? eta * largest : schedule === 'confidence' ? largest : Math.min(eta, largest)
+  const sigma = isOutside
+    ? 0
+    : schedule === 'rescale'
+      ? eta * largest
+      : schedule === 'confidence'
+        ? largest
+        : Math.min(eta, largest)
   const remask = new Float64Array(block.tokens.length)
   if (schedule === 'confidence') {
     // Shared out by softmax(-psi), psi the probability with which a token was filled in; masks have no share.
-    const weights = Float64Array.from(block.filledWith, (psi, place) => (block.tokens[place] === mask ? 0 : Math.exp(-psi)))
+    const weights = Float64Array.from(block.filledWith, (psi, place) =>
+      block.tokens[place] === mask ? 0 : Math.exp(-psi),
+    )
     const total = weights.reduce((sum, weight) => sum + weight, 0)
     if (total > 0) remask.set(weights.map((weight) => (sigma * weight) / total))
   } else {

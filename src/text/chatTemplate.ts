@@ -78,7 +78,9 @@ function specialTokens(tokenizer: Tokenizer): { ids: ReadonlyMap<string, number>
     (file.data?.added_tokens ?? []).filter((token) => token.special === true).map((token) => [token.content, token.id]),
   )
   // Longer names first, so that none hides behind its own beginning.
-  const names = [...ids.keys()].sort((a, b) => b.length - a.length).map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+  const names = [...ids.keys()]
+    .sort((a, b) => b.length - a.length)
+    .map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
   const pattern = new RegExp(`(${names.join('|')})`)
   return { ids, split: (text) => (names.length === 0 ? [text] : text.split(pattern).filter((piece) => piece !== '')) }
 }

@@ -28,7 +28,9 @@ export function idTokenizer(options: IdTokenizerOptions): Tokenizer {
   const pieces = (ids: Iterable<number>): string[] =>
     Array.from(ids, (id, index) => `${index === 0 ? '' : ' '}${checkId(id, vocabularySize)}`)
   const encode = (text: string): Int32Array => {
-    const words = wellFormedInput(text, defaultMaxInputLength).split(/[\s,]+/).filter((word) => word !== '')
+    const words = wellFormedInput(text, defaultMaxInputLength)
+      .split(/[\s,]+/)
+      .filter((word) => word !== '')
     return Int32Array.from(words, (word) => {
       if (!/^\d+$/.test(word)) {
         throw new MergeError('ERR_INPUT', `text: expected token ids such as 5 6 7, received ${JSON.stringify(word)}`)
