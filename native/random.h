@@ -17,6 +17,9 @@ enum class Purpose : uint64_t {
   kBernoulliSt,
   kPointerSt,
   kRelaxedFill,
+  kDenoiseToken,
+  kDenoiseOrder,
+  kOwnMistake,
 };
 
 // splitmix64 of its inputs, chained; passes as a counter-based generator for sampling (not for cryptography).

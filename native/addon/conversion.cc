@@ -322,6 +322,19 @@ std::vector<uint8_t> read_flags(const Napi::Value& value, const std::string& nam
   return flags;
 }
 
+std::map<std::string, std::vector<double>> read_columns(const Napi::Value& value, const std::string& name) {
+  if (!is_plain_object(value)) refuse("ERR_CONFIG", name, "a plain object", described(value));
+  const auto object = value.As<Napi::Object>();
+  const Napi::Array names = object.GetPropertyNames();
+  std::map<std::string, std::vector<double>> columns;
+  for (uint32_t i = 0; i < names.Length(); ++i) {
+    const Napi::HandleScope scope(value.Env());
+    const std::string field = names.Get(i).As<Napi::String>().Utf8Value();
+    columns[field] = read_elements<double>(object.Get(field), name + "." + field, napi_float64_array);
+  }
+  return columns;
+}
+
 Napi::Value to_value(Napi::Env env, const Record& record) {
   Napi::Object object = Napi::Object::New(env);
   for (const auto& [name, value] : record.fields()) {
@@ -347,6 +360,16 @@ Napi::Value to_value(Napi::Env env, const RoundOutput& round) {
   put(object, "edited", to_array<Napi::Uint8Array>(env, round.edited_B));
   put(object, "truncated", to_array<Napi::Uint8Array>(env, round.truncated_B));
   put(object, "encoderPasses", Napi::Number::New(env, static_cast<double>(round.encoder_passes)));
+  return object;
+}
+
+Napi::Value to_value(Napi::Env env, const DenoiseOutput& step) {
+  Napi::Object object = Napi::Object::New(env);
+  put(object, "tokens", to_array<Napi::Int32Array>(env, step.tokens));
+  put(object, "candidate", to_array<Napi::Int32Array>(env, step.candidate));
+  put(object, "confidence", to_array<Napi::Float32Array>(env, step.confidence));
+  put(object, "score", to_array<Napi::Float32Array>(env, step.score));
+  put(object, "probability", to_array<Napi::Float32Array>(env, step.probability));
   return object;
 }
 

@@ -5,6 +5,7 @@
 #include <napi.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,11 @@ std::vector<int32_t> read_int32s(const Napi::Value& value, const std::string& na
 // A Uint8Array of `length` values from 0 to `most`.
 std::vector<uint8_t> read_flags(const Napi::Value& value, const std::string& name, int64_t length, uint8_t most);
 
+// A plain object of Float64Arrays.
+std::map<std::string, std::vector<double>> read_columns(const Napi::Value& value, const std::string& name);
+
 Napi::Value to_value(Napi::Env env, const Record& record);
+Napi::Value to_value(Napi::Env env, const DenoiseOutput& step);
 Napi::Value to_value(Napi::Env env, const RoundOutput& round);
 Napi::Value to_value(Napi::Env env, const std::map<std::string, NamedArray>& arrays);
 Napi::Value to_value(Napi::Env env, const Arrays& arrays);

@@ -21,8 +21,9 @@ void AdamW::step(nn::Parameters& parameters, const AdamWOptions& options) {
     const auto& group = parameters.groups()[g];
     steps_[g].add_(1);  // the fused kernel expects the count of this step, from 1
     at::_fused_adamw_({group.values}, {group.gradients}, {first_[g]}, {second_[g]}, {}, {steps_[g]},
-                      options.learning_rate, options.beta1, options.beta2, group.decayed ? options.weight_decay : 0.0,
-                      options.epsilon, /*amsgrad=*/false, /*maximize=*/false);
+                      group.second ? options.second_learning_rate : options.learning_rate, options.beta1, options.beta2,
+                      group.decayed ? options.weight_decay : 0.0, options.epsilon, /*amsgrad=*/false,
+                      /*maximize=*/false);
   }
 }
 
@@ -30,7 +31,8 @@ std::vector<nn::Parameters::Entry> AdamW::entries(const nn::Parameters& paramete
   allocate(parameters);
   std::vector<nn::Parameters::Entry> entries;
   for (size_t g = 0; g < first_.size(); ++g) {
-    const std::string name = parameters.groups()[g].decayed ? "decayed" : "plain";
+    const auto& group = parameters.groups()[g];
+    const std::string name = std::string(group.second ? "second." : "") + (group.decayed ? "decayed" : "plain");
     entries.push_back({name + ".first", first_[g]});
     entries.push_back({name + ".second", second_[g]});
     entries.push_back({name + ".step", steps_[g]});

@@ -188,6 +188,7 @@ export class Trainer<
     } finally {
       if (this.#state === 'running') this.#state = 'idle'
       await stream.return()
+      await task.end?.()
       await folder?.finish()
       if (folder !== options.folder) await folder?.[Symbol.asyncDispose]()
     }
