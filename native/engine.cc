@@ -14,6 +14,7 @@
 
 #include "checks.h"
 #include "family.h"
+#include "nn/weight_import.h"
 #include "nn/weights.h"
 #include "optim/adamw.h"
 
@@ -142,6 +143,22 @@ void Session::load(const std::string& path, const std::string& part) {
   guarded([&] {
     const auto& parameters = state_->family->parameters();
     nn::load_tensors(path, part == "optimizer" ? state_->optimizer.entries(parameters) : parameters.entries());
+  });
+}
+
+void Session::import_weights(const std::vector<Record>& sources) {
+  guarded([&] {
+    std::vector<nn::WeightSource> plan;
+    for (const Record& source : sources) {
+      const std::string& use = one_of(source, "use", {"whole", "rows", "cut", "added"});
+      plan.push_back({source.word("target"), source.word("file"), source.word("tensor"),
+                      use == "whole"  ? nn::WeightSource::Use::kWhole
+                      : use == "rows" ? nn::WeightSource::Use::kRows
+                      : use == "cut"  ? nn::WeightSource::Use::kCut
+                                      : nn::WeightSource::Use::kAdded,
+                      source.integer("rows")});
+    }
+    nn::import_tensors(state_->family->parameters().entries(), plan);
   });
 }
 

@@ -17,6 +17,8 @@ enum class Purpose : uint64_t {
   kBernoulliSt,
   kPointerSt,
   kRelaxedFill,
+  kNewRow,
+  kPretrainMask,
 };
 
 // splitmix64 of its inputs, chained; passes as a counter-based generator for sampling (not for cryptography).

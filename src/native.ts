@@ -36,6 +36,17 @@ export interface NativeArray {
   readonly values: Float32Array
 }
 
+/** One tensor of another program's file and its part in one of ours; `WeightSource` of native/nn/weight_import.h. */
+export interface NativeSource extends NativeRecord {
+  readonly target: string
+  /** Path of a safetensors file. */
+  readonly file: string
+  readonly tensor: string
+  /** All rows; the first `rows`, new ones behind them; as many as fit; or its first row added to all so far. */
+  readonly use: 'whole' | 'rows' | 'cut' | 'added'
+  readonly rows: number
+}
+
 /** `Session` of native/engine.h; every method runs on the compute thread. */
 export interface NativeSession {
   // Record train_step(const Record& step, const TrainBatch& batch)
@@ -66,6 +77,8 @@ export interface NativeSession {
   save(path: string, part: 'model' | 'optimizer'): Promise<void>
   // void load(const std::string& path, const std::string& part)
   load(path: string, part: 'model' | 'optimizer'): Promise<void>
+  // void import_weights(const std::vector<Record>& sources)
+  importWeights(sources: readonly NativeSource[]): Promise<void>
   // std::vector<ParameterInfo> parameters()
   parameters(): Promise<{ name: string; shape: number[] }[]>
   // Record memory()
@@ -170,6 +183,7 @@ function wrapSession(session: NativeSession): NativeSession {
     inspect: (rows, outputs) => guarded(() => session.inspect(rows, outputs)),
     save: (path, part) => guarded(() => session.save(path, part)),
     load: (path, part) => guarded(() => session.load(path, part)),
+    importWeights: (sources) => guarded(() => session.importWeights(sources)),
     parameters: () => guarded(() => session.parameters()),
     memory: () => guarded(() => session.memory()),
     dispose: () => guarded(() => session.dispose()),

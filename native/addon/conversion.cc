@@ -252,6 +252,17 @@ Record read_record(const Napi::Value& value, const std::string& name) {
   return record;
 }
 
+std::vector<Record> read_records(const Napi::Value& value, const std::string& name) {
+  if (!value.IsArray()) refuse("ERR_INPUT", name, "an array of plain objects", described(value));
+  const auto array = value.As<Napi::Array>();
+  std::vector<Record> records;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::HandleScope scope(value.Env());
+    records.push_back(read_record(array.Get(i), name + "[" + std::to_string(i) + "]"));
+  }
+  return records;
+}
+
 Rows read_rows(const Napi::Value& value, const std::string& name) {
   if (!value.IsObject()) refuse("ERR_INPUT", name, "{tokens, offsets}", described(value));
   const auto object = value.As<Napi::Object>();

@@ -23,6 +23,8 @@ std::string read_choice(const Napi::Value& value, const std::string& name, const
 std::vector<std::string> read_strings(const Napi::Value& value, const std::string& name);
 // A plain object of finite numbers, true or false, and strings; own enumerable properties only.
 Record read_record(const Napi::Value& value, const std::string& name);
+// An array of those.
+std::vector<Record> read_records(const Napi::Value& value, const std::string& name);
 // {tokens, offsets}: offsets start at 0, never fall, and end at tokens.length.
 Rows read_rows(const Napi::Value& value, const std::string& name);
 std::vector<int32_t> read_int32s(const Napi::Value& value, const std::string& name);

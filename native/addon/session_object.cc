@@ -46,6 +46,7 @@ Napi::Function SessionObject::define(Napi::Env env) {
                          InstanceMethod<&SessionObject::inspect>("inspect"),
                          InstanceMethod<&SessionObject::save>("save"),
                          InstanceMethod<&SessionObject::load>("load"),
+                         InstanceMethod<&SessionObject::import_weights>("importWeights"),
                          InstanceMethod<&SessionObject::parameters>("parameters"),
                          InstanceMethod<&SessionObject::memory>("memory"),
                          InstanceMethod<&SessionObject::dispose>("dispose"),
@@ -147,6 +148,15 @@ Napi::Value SessionObject::load(const Napi::CallbackInfo& info) {
                     hosted.weigh();
                     return nullptr;
                   });
+  });
+}
+
+Napi::Value SessionObject::import_weights(const Napi::CallbackInfo& info) {
+  return promised(info, [&] {
+    return submit(info, [sources = read_records(info[0], "sources")](HostedSession& hosted) -> Environment::Answer {
+      hosted.session().import_weights(sources);
+      return nullptr;
+    });
   });
 }
 

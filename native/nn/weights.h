@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "io/safetensors.h"
 #include "nn/parameters.h"
 
 namespace merge::nn {
@@ -14,5 +15,12 @@ void save_tensors(const std::string& path, const std::vector<Parameters::Entry>&
 // Fills the tensors from the file, all or none: names and shapes must agree exactly and every value must be finite.
 // Files may hold F64, F32, F16 or BF16; values are converted to the tensor's own dtype.
 void load_tensors(const std::string& path, const std::vector<Parameters::Entry>& entries);
+
+// One tensor of a file on the host, in the file's dtype; it must be there. Throws ERR_CHECKPOINT unless it is
+// floating-point and finite.
+Tensor read_tensor(const io::SafetensorsReader& reader, const std::string& name);
+
+// A shape as messages show it: [3, 4].
+std::string shape_text(at::IntArrayRef shape);
 
 }  // namespace merge::nn

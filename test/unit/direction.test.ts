@@ -10,6 +10,7 @@ const layersOfSrc: readonly (readonly string[])[] = [
   ['native'],
   ['config', 'parseConfig', 'rows', 'savedFolder', 'training/schedule'],
   ['text/'],
+  ['pretrained/'],
   ['training/task'],
   ['merge/', 'remedi/', 'baselines/'],
   ['training/checkpoint'],

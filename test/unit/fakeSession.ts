@@ -110,6 +110,7 @@ export function fakeSession(behaviour: FakeBehaviour = {}): FakeSession {
     inspect: async () => ({}),
     save: async (path, part) => writeFile(path, `fake ${part}`),
     load: async () => undefined,
+    importWeights: async () => undefined,
     parameters: async () => [
       { name: 'embedding.weight', shape: [10, 4] },
       { name: 'gate.linear.bias', shape: [1] },
