@@ -26,6 +26,17 @@ Environment::Answer answer_with(Result result) {
 // Rows that may be left out.
 Rows read_conditions(const Napi::Value& value) { return value.IsUndefined() ? Rows() : read_rows(value, "conditions"); }
 
+std::vector<Record> read_records(const Napi::Value& value, const std::string& name) {
+  if (!value.IsArray()) throw Error("ERR_INPUT", name + ": expected an array of plain objects");
+  const auto array = value.As<Napi::Array>();
+  std::vector<Record> records;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::HandleScope scope(value.Env());
+    records.push_back(read_record(array.Get(i), name + "[" + std::to_string(i) + "]"));
+  }
+  return records;
+}
+
 TrainBatch read_batch(const Napi::CallbackInfo& info) {
   TrainBatch batch{read_rows(info[1], "drafts"), read_rows(info[2], "targets"), read_conditions(info[3])};
   if (batch.drafts.count() != batch.targets.count()) {

@@ -8,8 +8,8 @@
 
 namespace merge {
 
-// Where the number of masks comes from (spec section 2): a count per gap · an expected count per gap · the row's total,
-// shared out by the scores · one in each of the k best gaps, k by the seed's length difference · the same up to a
+// Where the number of masks comes from (spec section 2): a count per gap, an expected count per gap, the row's total,
+// shared out by the scores, one in each of the k best gaps, k by the seed's length difference, the same up to a
 // length that the caller wants.
 enum class CountSource { kCounts, kPoisson, kLength, kLiteral, kBudget };
 
