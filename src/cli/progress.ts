@@ -61,6 +61,8 @@ export function showProgress({ stream, style, now = () => performance.now() }: P
       if (!isShown) show(last)
       if (chosen === 'live') stream.write('\n')
       last = undefined
+      // Another run may follow, whose first state is news.
+      shownAt = Number.NEGATIVE_INFINITY
     },
   }
 }

@@ -27,8 +27,8 @@ export function dataPrint(examples: readonly Example[]): DataPrint {
 
 /** Writes config.json and data.json; each exists whole or not at all. */
 export async function writeRecord(config: RunConfig, print: DataPrint): Promise<void> {
-  await writeWhole(join(config.folder, configName), config)
-  await writeWhole(join(config.folder, dataName), print)
+  await writeWhole(join(config.folder, configName), jsonText(config))
+  await writeWhole(join(config.folder, dataName), jsonText(print))
 }
 
 /** Refuses a configuration that is not the run's own, `ERR_CONFIG` names the key. */
@@ -116,14 +116,18 @@ async function readValue(path: string): Promise<unknown> {
   }
 }
 
-async function writeWhole(path: string, value: unknown): Promise<void> {
+/** Writes a file that exists whole or not at all. */
+export async function writeWhole(path: string, content: string): Promise<void> {
   const temporary = `${path}.tmp-${process.pid}-${randomBytes(4).toString('hex')}`
   const file = await open(temporary, 'w')
   try {
-    await file.writeFile(`${JSON.stringify(value, undefined, 2)}\n`)
+    await file.writeFile(content)
     await file.sync()
   } finally {
     await file.close()
   }
   await rename(temporary, path)
 }
+
+/** A value as the JSON files of a run's folder hold it. */
+export const jsonText = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`
