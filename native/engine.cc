@@ -91,6 +91,20 @@ NamedArray host_array(const Tensor& tensor) {
   return {host.sizes().vec(), {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()}};
 }
 
+std::vector<nn::Piece> checked_pieces(const WeightPieces& pieces) {
+  const size_t count = pieces.tensors.size();
+  if (pieces.parameters.size() != count || pieces.begins.size() != count || pieces.rows.size() != count) {
+    throw Error("ERR_SHAPE", "pieces: expected " + std::to_string(count) +
+                                 " parameters, begins and rows, one for each "
+                                 "tensor");
+  }
+  std::vector<nn::Piece> checked;
+  for (size_t i = 0; i < count; ++i) {
+    checked.push_back({pieces.tensors[i], pieces.parameters[i], pieces.begins[i], pieces.rows[i]});
+  }
+  return checked;
+}
+
 std::map<std::string, NamedArray> host_arrays(const std::map<std::string, Tensor>& tensors) {
   std::map<std::string, NamedArray> arrays;
   for (const auto& [name, values] : tensors) arrays[name] = host_array(values);
@@ -216,6 +230,26 @@ void Session::load(const std::string& path, const std::string& part) {
   guarded([&] {
     const auto& parameters = state_->family->parameters();
     nn::load_tensors(path, part == "optimizer" ? state_->optimizer.entries(parameters) : parameters.entries());
+  });
+}
+
+void Session::read_pieces(const std::string& path, const WeightPieces& pieces) {
+  guarded([&] { nn::read_pieces(path, checked_pieces(pieces), state_->family->parameters().entries()); });
+}
+
+void Session::write_pieces(const std::string& path, const WeightPieces& pieces, const std::string& dtype) {
+  guarded([&] { nn::write_pieces(path, checked_pieces(pieces), dtype, state_->family->parameters().entries()); });
+}
+
+void Session::draw(const std::vector<std::string>& names) {
+  guarded([&] {
+    const auto& parameters = state_->family->parameters();
+    for (const std::string& name : names) {
+      const auto found = std::find_if(parameters.entries().begin(), parameters.entries().end(),
+                                      [&](const auto& entry) { return entry.name == name; });
+      if (found == parameters.entries().end()) throw Error("ERR_INPUT", name + ": this model has no such parameter");
+      parameters.draw(*found);
+    }
   });
 }
 

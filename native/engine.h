@@ -84,6 +84,12 @@ struct NamedArray {
   std::vector<float> values;
 };
 
+// Tensors of a file of another layout, pairwise with the rows of parameters that they are.
+struct WeightPieces {
+  std::vector<std::string> tensors, parameters;
+  std::vector<int32_t> begins, rows;
+};
+
 struct ParameterInfo {
   std::string name;
   std::vector<int64_t> shape;
@@ -128,6 +134,13 @@ class Session {
   void save(const std::string& path, const std::string& part);
   // Loads all or nothing: names, shapes and dtypes must match exactly, values must be finite.
   void load(const std::string& path, const std::string& part);
+
+  // Fills rows of parameters from a safetensors file of another layout, a part at a time.
+  void read_pieces(const std::string& path, const WeightPieces& pieces);
+  // Writes rows of parameters as tensors of such a file. dtype: "float32" or "bfloat16".
+  void write_pieces(const std::string& path, const WeightPieces& pieces, const std::string& dtype);
+  // Draws the first values of parameters: what a model that began blank was not given.
+  void draw(const std::vector<std::string>& parameters);
 
   std::vector<ParameterInfo> parameters() const;
   // parameterBytes, gradientBytes, optimizerBytes, cacheBytes: what this session holds now.

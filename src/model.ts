@@ -25,12 +25,12 @@ import { type Draft, type DraftText, editableDraft, type HoledText, holedDraft, 
 import { type EditResult, editRows } from './merge/editResult.js'
 import { type MergeFigures, mergeTask } from './merge/mergeTask.js'
 import { type Round, refineRows } from './merge/refine.js'
-import { loadNative, type NativeSession } from './native.js'
+import type { NativeSession } from './native.js'
 import { parseConfig } from './parseConfig.js'
 import { readJson, verifyFolder, writeFolder, writeJson } from './savedFolder.js'
+import { openSession, type SessionStart } from './session.js'
 import type { Tokenizer } from './text/tokenizer.js'
 import { loadTokenizer, saveTokenizer } from './text/tokenizerFile.js'
-import { defaultThreads } from './threads.js'
 import { sessionKey, type Task, type TrainableModel } from './training/task.js'
 
 /** How to make a model. */
@@ -51,22 +51,6 @@ export function sessionOf(model: Pick<TrainableModel, typeof sessionKey>): Nativ
 }
 /** A model over a session that is already open; only for tests of the loops. */
 export let modelOver: (session: NativeSession, config: ModelConfig, tokenizer: Tokenizer) => Promise<MergeModel>
-
-/** The engine of this process: what decides the bits of a step beside the model, its data and its device. */
-export interface StartedEngine {
-  /** Threads of the compute thread's team: one number for the whole process, which the first model chooses. */
-  readonly threads: number
-  readonly libtorch: string
-  /** Instruction set of its CPU kernels. */
-  readonly cpu: string
-}
-
-let started: StartedEngine | undefined
-
-/** The engine of this process; `undefined` before the first model. */
-export function startedEngine(): StartedEngine | undefined {
-  return started
-}
 
 /**
  * A model. Every method runs off the event loop; a model that was disposed rejects with `ERR_DISPOSED`.
@@ -132,16 +116,10 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
     return model
   }
 
-  static async #open(config: ModelConfig, tokenizer: Tokenizer, start: { seed: number; threads: number | undefined }) {
-    const { seed, threads } = parseConfig(startConfig, start, '')
-    const team = threads ?? started?.threads ?? defaultThreads()
+  static async #open(config: ModelConfig, tokenizer: Tokenizer, start: SessionStart) {
     const { pad, bos, eos, mask, sep } = tokenizer.special
     const vocabulary = { vocabulary: tokenizer.vocabularySize, pad, bos, eos, mask, sep }
-    const native = await loadNative()
-    await native.start(team)
-    const { libtorchVersion, cpuCapability } = await native.info()
-    started = { threads: team, libtorch: String(libtorchVersion), cpu: String(cpuCapability) }
-    return modelOver(await native.open(modelRecord(config, vocabulary, seed)), config, tokenizer)
+    return modelOver(await openSession(start, (seed) => modelRecord(config, vocabulary, seed)), config, tokenizer)
   }
 
   /** @internal */
@@ -271,15 +249,6 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
     if (this.#disposed !== undefined) throw new MergeError('ERR_DISPOSED', 'model: was disposed before this call')
   }
 }
-
-const startConfig = z.strictObject({
-  seed: z.int('expected a whole number >= 0').min(0, 'expected a whole number >= 0'),
-  threads: z
-    .int('expected a whole number 1..1024')
-    .min(1, 'expected a whole number 1..1024')
-    .max(1024, 'expected a whole number 1..1024')
-    .optional(),
-})
 
 const savedConfig = z.strictObject({
   format: z.literal(1),

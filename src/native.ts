@@ -55,6 +55,15 @@ export interface NativeDenoise {
   readonly probability: Float32Array
 }
 
+/** `WeightPieces` of native/engine.h: tensors of a file of another layout, pairwise with the rows of parameters they are. */
+export interface NativePieces {
+  readonly tensors: readonly string[]
+  readonly parameters: readonly string[]
+  /** First row of the parameter. */
+  readonly begins: Int32Array
+  readonly rows: Int32Array
+}
+
 /** `Trajectory` of native/engine.h: prompts and finished answers, and how the answers came to be. */
 export interface NativeTrajectory extends NativeRows {
   /** Tokens of each prompt. */
@@ -129,6 +138,12 @@ export interface NativeSession {
   save(path: string, part: 'model' | 'optimizer'): Promise<void>
   // void load(const std::string& path, const std::string& part)
   load(path: string, part: 'model' | 'optimizer'): Promise<void>
+  // void read_pieces(const std::string& path, const WeightPieces& pieces)
+  readPieces(path: string, pieces: NativePieces): Promise<void>
+  // void write_pieces(const std::string& path, const WeightPieces& pieces, const std::string& dtype)
+  writePieces(path: string, pieces: NativePieces, dtype: 'float32' | 'bfloat16'): Promise<void>
+  // void draw(const std::vector<std::string>& parameters)
+  draw(parameters: readonly string[]): Promise<void>
   // std::vector<ParameterInfo> parameters()
   parameters(): Promise<{ name: string; shape: number[] }[]>
   // Record memory()
@@ -240,6 +255,9 @@ function wrapSession(session: NativeSession): NativeSession {
     inspectBehind: (prompts, rows, way, outputs) => guarded(() => session.inspectBehind(prompts, rows, way, outputs)),
     save: (path, part) => guarded(() => session.save(path, part)),
     load: (path, part) => guarded(() => session.load(path, part)),
+    readPieces: (path, pieces) => guarded(() => session.readPieces(path, pieces)),
+    writePieces: (path, pieces, dtype) => guarded(() => session.writePieces(path, pieces, dtype)),
+    draw: (parameters) => guarded(() => session.draw(parameters)),
     parameters: () => guarded(() => session.parameters()),
     memory: () => guarded(() => session.memory()),
     dispose: () => guarded(() => session.dispose()),

@@ -16,6 +16,7 @@ constexpr napi_type_tag kSessionTag = {0x6d657267656c6d01, 0x53657373696f6e00};
 thread_local std::shared_ptr<HostedSession>* newcomer = nullptr;
 
 constexpr int64_t kLargestGeneration = 9007199254740991;
+const std::vector<std::string> kFileDtypes = {"float32", "bfloat16"};
 constexpr int64_t kMostDenoisingSteps = 1 << 20;
 const std::vector<std::string> kWays = {"cached", "whole"};
 const std::vector<std::string> kParts = {"model", "optimizer"};
@@ -45,6 +46,14 @@ CachedRows read_cached_rows(const Napi::Value& value, const std::string& name) {
   cached.positions = read_int32s(object.Get("positions"), name + ".positions");
   cached.slots = read_int32s(object.Get("slots"), name + ".slots");
   return cached;
+}
+
+WeightPieces read_weight_pieces(const Napi::Value& value) {
+  if (!value.IsObject()) throw Error("ERR_INPUT", "pieces: expected {tensors, parameters, begins, rows}");
+  const auto object = value.As<Napi::Object>();
+  return {read_strings(object.Get("tensors"), "pieces.tensors"),
+          read_strings(object.Get("parameters"), "pieces.parameters"),
+          read_int32s(object.Get("begins"), "pieces.begins"), read_int32s(object.Get("rows"), "pieces.rows")};
 }
 
 Trajectory read_trajectory(const Napi::Value& value, const std::string& name) {
@@ -77,6 +86,9 @@ Napi::Function SessionObject::define(Napi::Env env) {
                          InstanceMethod<&SessionObject::inspect_behind>("inspectBehind"),
                          InstanceMethod<&SessionObject::save>("save"),
                          InstanceMethod<&SessionObject::load>("load"),
+                         InstanceMethod<&SessionObject::read_pieces>("readPieces"),
+                         InstanceMethod<&SessionObject::write_pieces>("writePieces"),
+                         InstanceMethod<&SessionObject::draw>("draw"),
                          InstanceMethod<&SessionObject::parameters>("parameters"),
                          InstanceMethod<&SessionObject::memory>("memory"),
                          InstanceMethod<&SessionObject::dispose>("dispose"),
@@ -241,6 +253,37 @@ Napi::Value SessionObject::load(const Napi::CallbackInfo& info) {
                     hosted.weigh();
                     return nullptr;
                   });
+  });
+}
+
+Napi::Value SessionObject::read_pieces(const Napi::CallbackInfo& info) {
+  return promised(info, [&] {
+    return submit(info,
+                  [path = read_path(info[0], "path"),
+                   pieces = read_weight_pieces(info[1])](HostedSession& hosted) -> Environment::Answer {
+                    hosted.session().read_pieces(path, pieces);
+                    return nullptr;
+                  });
+  });
+}
+
+Napi::Value SessionObject::write_pieces(const Napi::CallbackInfo& info) {
+  return promised(info, [&] {
+    return submit(info,
+                  [path = read_path(info[0], "path"), pieces = read_weight_pieces(info[1]),
+                   dtype = read_choice(info[2], "dtype", kFileDtypes)](HostedSession& hosted) -> Environment::Answer {
+                    hosted.session().write_pieces(path, pieces, dtype);
+                    return nullptr;
+                  });
+  });
+}
+
+Napi::Value SessionObject::draw(const Napi::CallbackInfo& info) {
+  return promised(info, [&] {
+    return submit(info, [names = read_strings(info[0], "parameters")](HostedSession& hosted) -> Environment::Answer {
+      hosted.session().draw(names);
+      return nullptr;
+    });
   });
 }
 

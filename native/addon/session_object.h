@@ -37,6 +37,9 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value inspect_behind(const Napi::CallbackInfo& info);
   Napi::Value save(const Napi::CallbackInfo& info);
   Napi::Value load(const Napi::CallbackInfo& info);
+  Napi::Value read_pieces(const Napi::CallbackInfo& info);
+  Napi::Value write_pieces(const Napi::CallbackInfo& info);
+  Napi::Value draw(const Napi::CallbackInfo& info);
   Napi::Value parameters(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);

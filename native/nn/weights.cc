@@ -3,6 +3,8 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
+
 #include "error.h"
 #include "io/json.h"
 #include "io/safetensors.h"
@@ -39,14 +41,94 @@ std::string text(at::IntArrayRef shape) {
   return out + "]";
 }
 
+// A piece of so many elements is converted at a time.
+constexpr int64_t kPartElements = 1 << 23;
+
+// A part at a time as well: the test needs room of its own.
+bool is_finite(const Tensor& values) {
+  const Tensor flat = values.view({-1});
+  for (int64_t begin = 0; begin < flat.numel(); begin += kPartElements) {
+    const Tensor part = flat.narrow(0, begin, std::min(kPartElements, flat.numel() - begin));
+    if (!at::isfinite(part).all().item<bool>()) return false;
+  }
+  return true;
+}
+
+// The rows of a parameter that a piece names, as one flat tensor.
+Tensor rows_of(const Piece& piece, const std::vector<Parameters::Entry>& entries) {
+  const auto found =
+      std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.name == piece.parameter; });
+  if (found == entries.end()) {
+    throw Error("ERR_INPUT", io::json_string(piece.parameter) + ": this model has no such parameter");
+  }
+  const int64_t rows = found->tensor.size(0);
+  if (piece.begin < 0 || piece.rows < 1 || piece.begin > rows || piece.rows > rows - piece.begin) {
+    throw Error("ERR_SHAPE", io::json_string(piece.parameter) + ": expected rows within 0.." + std::to_string(rows) +
+                                 ", received " + std::to_string(piece.rows) + " from " + std::to_string(piece.begin));
+  }
+  return found->tensor.detach().narrow(0, piece.begin, piece.rows);
+}
+
 }  // namespace
+
+void read_pieces(const std::string& path, const std::vector<Piece>& pieces,
+                 const std::vector<Parameters::Entry>& entries) {
+  at::NoGradGuard no_grad;
+  const io::SafetensorsReader reader(path);
+  std::vector<std::pair<const io::TensorEntry*, Tensor>> plan;
+  for (const Piece& piece : pieces) {
+    const auto found = reader.tensors().find(piece.tensor);
+    if (found == reader.tensors().end())
+      throw Error("ERR_CHECKPOINT", io::json_string(piece.tensor) + ": the file lacks this tensor");
+    const Tensor rows = rows_of(piece, entries);
+    if (at::IntArrayRef(found->second.shape) != rows.sizes()) {
+      throw Error("ERR_CHECKPOINT", io::json_string(piece.tensor) + ": expected shape " + text(rows.sizes()) +
+                                        ", received " + text(found->second.shape));
+    }
+    dtype_of(piece.tensor, found->second.dtype);
+    plan.emplace_back(&found->second, rows.view({-1}));
+  }
+  for (size_t i = 0; i < plan.size(); ++i) {
+    const auto& [entry, rows] = plan[i];
+    const auto dtype = dtype_of(pieces[i].tensor, entry->dtype);
+    const uint64_t bytes = io::dtype_bytes(entry->dtype);
+    for (int64_t begin = 0; begin < rows.numel(); begin += kPartElements) {
+      const int64_t count = std::min(kPartElements, rows.numel() - begin);
+      Tensor part = at::empty({count}, dtype);
+      reader.read(*entry, begin * bytes, count * bytes, part.mutable_data_ptr());
+      if (!is_finite(part)) {
+        throw Error("ERR_CHECKPOINT",
+                    io::json_string(pieces[i].tensor) + ": expected finite values, received NaN or infinity");
+      }
+      rows.narrow(0, begin, count).copy_(part);
+    }
+  }
+}
+
+void write_pieces(const std::string& path, const std::vector<Piece>& pieces, const std::string& dtype,
+                  const std::vector<Parameters::Entry>& entries) {
+  std::vector<Tensor> host;  // parameters themselves where device and dtype agree, copies elsewhere
+  std::vector<io::TensorView> views;
+  for (const Piece& piece : pieces) {
+    const Tensor rows = rows_of(piece, entries);
+    if (!is_finite(rows)) {
+      throw Error("ERR_NONFINITE",
+                  io::json_string(piece.parameter) + ": expected finite values, received NaN or infinity");
+    }
+    host.push_back(rows.to(at::kCPU, dtype == "bfloat16" ? at::kBFloat16 : at::kFloat).contiguous());
+    views.push_back(
+        {piece.tensor, dtype_name(host.back().scalar_type()), host.back().sizes().vec(), host.back().const_data_ptr()});
+  }
+  // What the readers of Hugging Face's libraries look for.
+  io::write_safetensors(path, views, {{"format", "pt"}});
+}
 
 void save_tensors(const std::string& path, const std::vector<Parameters::Entry>& entries) {
   std::vector<Tensor> host;  // keeps the copies alive while they are written
   std::vector<io::TensorView> views;
   for (const auto& entry : entries) {
     host.push_back(entry.tensor.detach().to(at::kCPU).contiguous());
-    if (!at::isfinite(host.back()).all().item<bool>()) {
+    if (!is_finite(host.back())) {
       throw Error("ERR_NONFINITE", io::json_string(entry.name) + ": expected finite values, received NaN or infinity");
     }
     views.push_back(
@@ -73,7 +155,7 @@ void load_tensors(const std::string& path, const std::vector<Parameters::Entry>&
     }
     Tensor values = at::empty(found->second.shape, dtype_of(entry.name, found->second.dtype));
     reader.read(found->second, values.mutable_data_ptr());
-    if (!at::isfinite(values).all().item<bool>()) {
+    if (!is_finite(values)) {
       throw Error("ERR_CHECKPOINT", io::json_string(entry.name) + ": expected finite values, received NaN or infinity");
     }
     loaded.push_back(values);

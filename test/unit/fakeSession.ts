@@ -119,6 +119,9 @@ export function fakeSession(behaviour: FakeBehaviour = {}): FakeSession {
     inspectBehind: async () => ({}),
     save: async (path, part) => writeFile(path, `fake ${part}`),
     load: async () => undefined,
+    readPieces: async () => undefined,
+    writePieces: async () => undefined,
+    draw: async () => undefined,
     parameters: async () => [
       { name: 'embedding.weight', shape: [10, 4] },
       { name: 'gate.linear.bias', shape: [1] },

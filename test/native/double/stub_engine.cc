@@ -120,6 +120,10 @@ void Session::load(const std::string& path, const std::string&) {
   throw Error("ERR_CHECKPOINT", "checkpoint: expected a file, received " + path);
 }
 
+void Session::read_pieces(const std::string& path, const WeightPieces&) { load(path, "model"); }
+void Session::write_pieces(const std::string&, const WeightPieces&, const std::string&) {}
+void Session::draw(const std::vector<std::string>&) {}
+
 std::vector<ParameterInfo> Session::parameters() const {
   return {{"weights", {static_cast<int64_t>(state_->weights.size())}}};
 }
