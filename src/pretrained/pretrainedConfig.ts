@@ -85,7 +85,7 @@ const llama = z.looseObject({
 
 /** Reads the content of a `config.json`; `ERR_CHECKPOINT` names each key that is missing or cannot be followed. */
 export function pretrainedConfig(folder: string, content: unknown): PretrainedConfig {
-  const isLlada = z.looseObject({ d_model: z.unknown() }).safeParse(content).data?.d_model !== undefined
+  const isLlada = z.looseObject({ d_model: z.unknown().optional() }).safeParse(content).data?.d_model !== undefined
   return isLlada ? fromLlada(folder, content) : fromLlama(folder, content)
 }
 
