@@ -17,6 +17,7 @@ namespace merge {
 struct TrainBatch {
   Rows drafts;
   Rows targets;
+  Rows conditions;  // read-only rows before them: none at all, or one for each pair
 };
 
 // One refinement round's input. B rows, N tokens, G = N + B gaps (a row of n tokens has n + 1).
@@ -24,6 +25,7 @@ struct RoundInput {
   Rows rows;
   std::vector<uint8_t> locked_N;  // 1: the token may not be deleted
   std::vector<uint8_t> open_G;    // 1: masks may be inserted in this gap, 2: at least one must be
+  Rows conditions;                // read-only rows before them: none at all, or one for each row
 };
 
 struct RoundOutput {

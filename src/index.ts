@@ -16,6 +16,7 @@ export type {
 } from './config.js'
 export { modelConfig, recipe, refineConfig } from './config.js'
 export { type ErrorCode, errorCodes, isMergeError, MergeError, type MergeErrorOptions } from './errors.js'
+export { type Ablation, type AblationChanges, type AblationVariant, ablations } from './merge/ablations.js'
 export { editDistance } from './merge/distance.js'
 export type { DraftText, HoledText, TextSpan } from './merge/draft.js'
 export type { DraftExample, DraftKind } from './merge/drafts.js'

@@ -130,7 +130,7 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
 
   /** What a recipe lets it learn. */
   task(recipe: Recipe): Task<MergeFigures> {
-    return mergeTask(recipe, this.config.maxLength)
+    return mergeTask(recipe, this.config)
   }
 
   /** Writes config.json, tokenizer.json, model.safetensors and manifest.json; the folder exists whole or not at all. */
@@ -242,7 +242,7 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
 
   get #context() {
     this.#check()
-    return { session: this.#session, tokenizer: this.tokenizer, maxLength: this.config.maxLength }
+    return { session: this.#session, tokenizer: this.tokenizer, ...this.config }
   }
 
   #check(): void {

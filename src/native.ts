@@ -88,11 +88,27 @@ export interface NativeArray {
 /** `Session` of native/engine.h; every method runs on the compute thread. */
 export interface NativeSession {
   // Record train_step(const Record& step, const TrainBatch& batch)
-  trainStep(step: NativeRecord, drafts: NativeRows, targets: NativeRows): Promise<Record<string, number>>
+  trainStep(
+    step: NativeRecord,
+    drafts: NativeRows,
+    targets: NativeRows,
+    conditions?: NativeRows,
+  ): Promise<Record<string, number>>
   // Record evaluate(const Record& step, const TrainBatch& batch)
-  evaluate(step: NativeRecord, drafts: NativeRows, targets: NativeRows): Promise<Record<string, number>>
+  evaluate(
+    step: NativeRecord,
+    drafts: NativeRows,
+    targets: NativeRows,
+    conditions?: NativeRows,
+  ): Promise<Record<string, number>>
   // RoundOutput refine_round(const Record& options, const RoundInput& input)
-  refineRound(options: NativeRecord, rows: NativeRows, locked: Uint8Array, open: Uint8Array): Promise<NativeRound>
+  refineRound(
+    options: NativeRecord,
+    rows: NativeRows,
+    locked: Uint8Array,
+    open: Uint8Array,
+    conditions?: NativeRows,
+  ): Promise<NativeRound>
   // DenoiseOutput denoise(const Record& options, const DenoiseInput& input)
   denoise(
     options: NativeRecord,
@@ -226,9 +242,9 @@ function wrapAddon(addon: RawAddon): NativeAddon {
 
 function wrapSession(session: NativeSession): NativeSession {
   return {
-    trainStep: (step, drafts, targets) => guarded(() => session.trainStep(step, drafts, targets)),
-    evaluate: (step, drafts, targets) => guarded(() => session.evaluate(step, drafts, targets)),
-    refineRound: (options, rows, locked, open) => guarded(() => session.refineRound(options, rows, locked, open)),
+    trainStep: (...call) => guarded(() => session.trainStep(...call)),
+    evaluate: (...call) => guarded(() => session.evaluate(...call)),
+    refineRound: (...call) => guarded(() => session.refineRound(...call)),
     denoise: (options, blocks, fate, forbidden, columns) =>
       guarded(() => session.denoise(options, blocks, fate, forbidden, columns)),
     remember: (rows) => guarded(() => session.remember(rows)),

@@ -96,7 +96,7 @@ async function makeModel(config: RunConfig, train: readonly Example[]): Promise<
 }
 
 async function train(model: MergeModel, config: RunConfig, examples: readonly Example[], signal: AbortSignal) {
-  for (const name of ['metrics.jsonl', 'tensorboard', 'checkpoints', 'summary.json', 'report.txt']) {
+  for (const name of ['metrics.jsonl', 'tensorboard', 'report.html', 'checkpoints', 'summary.json', 'report.txt']) {
     await rm(join(config.folder, name), { recursive: true, force: true })
   }
   const progress = showProgress({ stream: process.stdout })

@@ -27,8 +27,11 @@ Environment::Answer answer_with(Result result) {
   return [shared = std::make_shared<Result>(std::move(result))](Napi::Env env) { return to_value(env, *shared); };
 }
 
+// Rows that may be left out.
+Rows read_conditions(const Napi::Value& value) { return value.IsUndefined() ? Rows() : read_rows(value, "conditions"); }
+
 TrainBatch read_batch(const Napi::CallbackInfo& info) {
-  TrainBatch batch{read_rows(info[1], "drafts"), read_rows(info[2], "targets")};
+  TrainBatch batch{read_rows(info[1], "drafts"), read_rows(info[2], "targets"), read_conditions(info[3])};
   if (batch.drafts.count() != batch.targets.count()) {
     throw Error("ERR_SHAPE", "targets: expected " + std::to_string(batch.drafts.count()) +
                                  " rows, one for each draft, received " + std::to_string(batch.targets.count()));
@@ -150,7 +153,7 @@ Napi::Value SessionObject::evaluate(const Napi::CallbackInfo& info) {
 Napi::Value SessionObject::refine_round(const Napi::CallbackInfo& info) {
   return promised(info, [&] {
     Record options = read_record(info[0], "options");
-    RoundInput input{read_rows(info[1], "rows"), {}, {}};
+    RoundInput input{read_rows(info[1], "rows"), {}, {}, read_conditions(info[4])};
     const auto tokens = static_cast<int64_t>(input.rows.tokens.size());
     input.locked_N = read_flags(info[2], "locked", tokens, 1);
     input.open_G = read_flags(info[3], "open", tokens + input.rows.count(), 2);

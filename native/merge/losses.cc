@@ -3,28 +3,29 @@
 #include "merge/losses.h"
 
 namespace merge {
-namespace {
 
-constexpr double kClamp = 1e-4;  // probabilities inside KL and log stay within [kClamp, 1 - kClamp]
-
-// Mean of values_N over each row, [B]; rows without any hold 0.
 Tensor row_mean(const Tensor& values_N, const Tensor& rows_N, int64_t rows) {
   const Tensor empty_B = at::zeros({rows}, values_N.options());
   const Tensor count_B = empty_B.index_add(0, rows_N, at::ones_like(values_N));
   return empty_B.index_add(0, rows_N, values_N) / count_B.clamp_min(1);
 }
 
-// 1 for each row that has a value, as many as the rows that have one.
 Tensor has_values(const Tensor& rows_N, int64_t rows, const Tensor& like) {
   return at::zeros({rows}, like.options()).index_fill(0, rows_N, 1);
 }
 
 Tensor bernoulli_kl(const Tensor& p, const Tensor& q) {
-  const Tensor a = p.clamp(kClamp, 1 - kClamp), b = q.clamp(kClamp, 1 - kClamp);
+  const Tensor a = p.clamp(kProbabilityFloor, 1 - kProbabilityFloor);
+  const Tensor b = q.clamp(kProbabilityFloor, 1 - kProbabilityFloor);
   return a * (a / b).log() + (1 - a) * ((1 - a) / (1 - b)).log();
 }
 
-}  // namespace
+Tensor row_log_softmax(const Tensor& score_G, const Tensor& rows_G, int64_t rows) {
+  const Tensor none_B = at::zeros({rows}, score_G.options());
+  const Tensor top_B = none_B.scatter_reduce(0, rows_G, score_G.detach(), "amax", false);
+  const Tensor shifted_G = score_G - top_B.index_select(0, rows_G);
+  return shifted_G - none_B.index_add(0, rows_G, shifted_G.exp()).log().index_select(0, rows_G);
+}
 
 Tensor recon_loss(const Tensor& logits_MV, const Tensor& targets_M, double smoothing) {
   if (targets_M.numel() == 0) return logits_MV.sum();
@@ -41,17 +42,26 @@ Tensor compression_loss(const Tensor& keep_logits_N, const Tensor& keep_N, const
   return at::binary_cross_entropy_with_logits(keep_logits_N, keep_N) + kl_weight * kl_B.sum() / present_B.sum();
 }
 
-Tensor pointer_loss(const Tensor& count_GC, const Tensor& counts_G, const Tensor& score_G, const Tensor& rows_G,
-                    int64_t rows, double smoothing, double entropy_weight) {
-  const Tensor counts = at::cross_entropy_loss(count_GC, counts_G, {}, at::Reduction::Mean, -100, smoothing);
-  if (entropy_weight == 0) return counts;
-  // Entropy of a softmax: log Z - sum p * score, after the row's maximum is taken away.
-  const Tensor top_B = at::zeros({rows}, score_G.options()).scatter_reduce(0, rows_G, score_G.detach(), "amax", false);
-  const Tensor shifted_G = score_G - top_B.index_select(0, rows_G);
-  const Tensor empty_B = at::zeros({rows}, score_G.options());
-  const Tensor mass_B = empty_B.index_add(0, rows_G, shifted_G.exp());
-  const Tensor weighted_B = empty_B.index_add(0, rows_G, shifted_G.exp() * shifted_G);
-  return counts - entropy_weight * (mass_B.log() - weighted_B / mass_B).mean();
+Tensor count_loss(const Tensor& count_GC, const Tensor& counts_G, double smoothing) {
+  return at::cross_entropy_loss(count_GC, counts_G, {}, at::Reduction::Mean, -100, smoothing);
+}
+
+Tensor poisson_loss(const Tensor& log_rate, const Tensor& counts) {
+  const Tensor x = counts.to(log_rate.scalar_type());
+  return (log_rate.exp() - x * log_rate - x + at::xlogy(x, x)).mean();
+}
+
+Tensor allotment_loss(const Tensor& score_G, const Tensor& counts_G, const Tensor& rows_G, int64_t rows) {
+  const Tensor counts = counts_G.to(score_G.scalar_type());
+  const Tensor total_B = at::zeros({rows}, score_G.options()).index_add(0, rows_G, counts);
+  const Tensor share_G = counts / total_B.clamp_min(1).index_select(0, rows_G);
+  const Tensor log_G = row_log_softmax(score_G, rows_G, rows);
+  return -(share_G * log_G).sum() / total_B.gt(0).sum().clamp_min(1);
+}
+
+Tensor score_entropy(const Tensor& score_G, const Tensor& rows_G, int64_t rows) {
+  const Tensor log_G = row_log_softmax(score_G, rows_G, rows);
+  return -(log_G.exp() * log_G).sum() / std::max<int64_t>(1, rows);
 }
 
 Tensor gate_loss(const Tensor& gate_logits_B, const Tensor& needs_B, double cost) {

@@ -7,6 +7,24 @@
 
 namespace merge {
 
+void MergeFamily::check_conditions(const Rows& conditions, const Rows& rows) const {
+  const ModelOptions& options = model_.options();
+  if (conditions.count() == 0) return;
+  check_rows("conditions", conditions, options.encoder.vocabulary, 2 * options.max_length);
+  expect_shape(conditions.count() == rows.count(), "conditions: expected none or " + std::to_string(rows.count()) +
+                                                       ", received " + std::to_string(conditions.count()));
+  if (options.encoder.positions != nn::Positions::kAbsolute) return;
+  // A table of positions ends somewhere; the row behind its condition may grow to max_length.
+  const int64_t longest = options.encoder.max_positions - options.max_length - 3;
+  for (int64_t r = 0; r < conditions.count(); ++r) {
+    if (conditions.length(r) > longest) {
+      throw Error("ERR_INPUT", "conditions: row " + std::to_string(r) + ": expected at most " +
+                                   std::to_string(std::max<int64_t>(0, longest)) +
+                                   " tokens with absolute positions, received " + std::to_string(conditions.length(r)));
+    }
+  }
+}
+
 Record MergeFamily::run(const Record& step, const TrainBatch& batch, bool learn, const std::atomic<bool>& cancelled) {
   const ModelOptions& options = model_.options();
   check_rows("drafts", batch.drafts, options.encoder.vocabulary, options.max_length);
@@ -14,7 +32,9 @@ Record MergeFamily::run(const Record& step, const TrainBatch& batch, bool learn,
   expect_shape(batch.drafts.count() == batch.targets.count() && batch.targets.count() > 0,
                "batch: expected as many drafts as targets and at least one, received " +
                    std::to_string(batch.drafts.count()) + " and " + std::to_string(batch.targets.count()));
+  check_conditions(batch.conditions, batch.drafts);
   check_range(step, "rounds", 1, 64);
+  check_range(step, "window", 1, 64);
   check_range(step, "accumulation", 1, 65536);
   check_range(step, "labelSmoothing", 0, 1);
   check_range(step, "countSmoothing", 0, 1);
@@ -26,20 +46,21 @@ std::map<std::string, Tensor> MergeFamily::inspect(const Rows& rows, const std::
   expect_shape(rows.count() > 0, "rows: expected at least one");
   const Model::Reading reading = model_.read(rows);
   const Skeleton whole = drop(rows, std::vector<uint8_t>(rows.tokens.size(), 1));
+  const auto gaps = [&] { return model_.gaps(reading.states, rows, whole); };
   std::map<std::string, Tensor> values;
   for (const std::string& output : outputs) {
     if (output == "hidden")
-      values[output] = reading.hidden_TD;
+      values[output] = reading.states.hidden_TD;
     else if (output == "logits")
-      values[output] = model_.logits(reading);
+      values[output] = model_.logits(reading.states.hidden_TD);
     else if (output == "keep")
       values[output] = reading.keep_T;
     else if (output == "gate")
       values[output] = reading.gate_B;
     else if (output == "score")
-      values[output] = model_.gaps(reading, whole).score_G;
-    else if (output == "counts")
-      values[output] = model_.gaps(reading, whole).count_GC;
+      values[output] = gaps().score_G;
+    else if (output == "counts" && model_.count_source() == CountSource::kCounts)
+      values[output] = gaps().count_GC;
     else
       throw Error("ERR_INPUT", "outputs: expected hidden, logits, keep, gate, score or counts, received " + output);
   }
@@ -58,6 +79,13 @@ RoundOutput MergeFamily::refine_round(const Record& options, const RoundInput& i
   one_of(options, "mode", {"auto", "edit", "gen"});
   check_range(options, "shift", -1, static_cast<double>(model.encoder.vocabulary - 1));
   check_range(options, "fillThreshold", 0, 1);
+  check_range(options, "fillShare", 0, 1);
+  check_range(options, "lengthRatio", 0, 1e6);
+  check_range(options, "targetLength", 0, static_cast<double>(model.max_length));
+  const CountSource source = count_source_of(options.word("countSource"));
+  expect_config(source == model_.count_source() || source == CountSource::kLiteral || source == CountSource::kBudget,
+                "countSource: expected the model's own, literal or budget, received " + options.word("countSource"));
+  check_conditions(input.conditions, input.rows);
   check_range(options, "temperature", 0, 100);
   check_range(options, "topP", 0, 1);
   check_range(options, "maxLength", 0, static_cast<double>(model.max_length));

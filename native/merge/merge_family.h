@@ -18,6 +18,8 @@ class MergeFamily : public Family {
   RoundOutput refine_round(const Record& options, const RoundInput& input) override;
 
  private:
+  void check_conditions(const Rows& conditions, const Rows& rows) const;
+
   Model model_;
 };
 

@@ -1,7 +1,11 @@
-// The edit oracle: one dynamic programme over suffixes, walked from the left.
+// The edit oracle: lengths as bit rows, then a dynamic programme over the few matches that lie on a longest common
+// subsequence, walked from the left.
 #include "merge/oracle.h"
 
 #include <algorithm>
+#include <bit>
+
+#include "merge/lcs_bits.h"
 
 namespace merge {
 namespace {
@@ -9,9 +13,146 @@ namespace {
 // A match outweighs any number of contiguous steps, of which there are at most |X| + 1.
 constexpr int64_t kMatch = int64_t{1} << 24;
 
+// A match x[i] == y[j] on some longest common subsequence, of which it is pair number `rank` (from 0).
+struct Match {
+  int32_t i, j, rank;
+  int32_t diagonal = -1;       // the match (i + 1, j + 1)
+  int32_t begin = 0, end = 0;  // the matches that may follow it
+  int32_t steps = 0;           // most contiguous steps from here on
+};
+
+// All such matches, sorted by rank, then i upwards, then j downwards; and where each rank begins. Of two matches of
+// one rank none lies right of and below the other, so j never rises along a rank.
+struct Matches {
+  std::vector<Match> all;
+  std::vector<int32_t> begin;  // [ranks + 1]
+};
+
+Matches find_matches(std::span<const int32_t> x, std::span<const int32_t> y) {
+  const int64_t n = static_cast<int64_t>(x.size()), m = static_cast<int64_t>(y.size());
+  const SymbolMasks masks(x, y);
+  const int64_t words = masks.words;
+  // 1) lengths of the suffixes x[i:], from the right
+  std::vector<uint64_t> suffixes(static_cast<size_t>((n + 1) * words), ~uint64_t{0});
+  LcsRow suffix(words);
+  for (int64_t i = n - 1; i >= 0; --i) {
+    if (masks.symbol[i] >= 0) suffix.advance(&masks.backward[masks.symbol[i] * words]);
+    std::copy(suffix.bits().begin(), suffix.bits().end(), suffixes.begin() + i * words);
+  }
+  ZeroCounts after(words), before(words);
+  after.read(suffixes.data());
+  const int64_t longest = after.below(m);
+  // 2) matches whose prefix, itself and suffix make up the whole length
+  std::vector<Match> found;
+  std::vector<int32_t> newest(static_cast<size_t>(m) + 1, -1);  // by j + 1: the newest match (i, j), a row up or older
+  Matches matches;
+  matches.begin.assign(static_cast<size_t>(longest) + 1, 0);
+  LcsRow prefix(words);
+  for (int64_t i = 0; i < n; ++i) {
+    if (masks.symbol[i] < 0) continue;
+    const uint64_t* mask = &masks.forward[masks.symbol[i] * words];
+    before.read(prefix.bits().data());
+    after.read(&suffixes[(i + 1) * words]);
+    // On such a subsequence at most n - longest tokens of X are left out, and m - longest of Y.
+    const int64_t first = std::max<int64_t>(0, i - (n - longest)), last = std::min(m - 1, i + (m - longest));
+    for (int64_t w = last / 64; w >= first / 64; --w) {
+      uint64_t bits = mask[w];
+      if (w == last / 64) bits &= ~uint64_t{0} >> (63 - last % 64);
+      if (w == first / 64) bits &= ~uint64_t{0} << (first % 64);
+      while (bits != 0) {
+        const int64_t bit = 63 - std::countl_zero(bits), j = w * 64 + bit;
+        bits ^= uint64_t{1} << bit;
+        const int64_t rank = before.below(j);
+        if (rank + 1 + after.below(m - 1 - j) != longest) continue;
+        const auto number = static_cast<int32_t>(found.size());
+        found.push_back({static_cast<int32_t>(i), static_cast<int32_t>(j), static_cast<int32_t>(rank)});
+        // Columns are met downwards, so the match one column left is still that of an earlier row.
+        if (const int32_t up = newest[j]; up >= 0 && found[up].i == i - 1) found[up].diagonal = number;
+        newest[j + 1] = number;
+        ++matches.begin[rank + 1];
+      }
+    }
+    prefix.advance(mask);
+  }
+  // 3) by rank
+  for (int64_t r = 0; r < longest; ++r) matches.begin[r + 1] += matches.begin[r];
+  std::vector<int32_t> next = matches.begin, place(found.size());
+  for (size_t f = 0; f < found.size(); ++f) place[f] = next[found[f].rank]++;
+  matches.all.resize(found.size());
+  for (size_t f = 0; f < found.size(); ++f) {
+    if (found[f].diagonal >= 0) found[f].diagonal = place[found[f].diagonal];
+    matches.all[place[f]] = found[f];
+  }
+  return matches;
+}
+
+// Most contiguous steps from each match on, last rank first. What may follow a match is a stretch of the next rank that
+// only moves to the right along this one: its maximum comes from a queue of falling values.
+void count_steps(Matches& matches, int32_t n, int32_t m) {
+  std::vector<Match>& all = matches.all;
+  const int64_t ranks = static_cast<int64_t>(matches.begin.size()) - 1;
+  std::vector<int32_t> queue(all.size());
+  for (int64_t r = ranks - 1; r >= 0; --r) {
+    const bool is_last = r + 1 == ranks;
+    int32_t begin = matches.begin[r + 1], end = begin;
+    const int32_t limit = is_last ? begin : matches.begin[r + 2];
+    size_t front = 0, back = 0;
+    for (int32_t f = matches.begin[r]; f < matches.begin[r + 1]; ++f) {
+      Match& match = all[f];
+      if (is_last) {
+        match.steps = match.i == n - 1 && match.j == m - 1;
+        continue;
+      }
+      for (; end < limit && all[end].j > match.j; ++end) {
+        while (back > front && all[queue[back - 1]].steps <= all[end].steps) --back;
+        queue[back++] = end;
+      }
+      while (begin < end && all[begin].i <= match.i) ++begin;
+      while (front < back && queue[front] < begin) ++front;
+      match.begin = begin;
+      match.end = end;
+      match.steps = all[queue[front]].steps;
+      if (match.diagonal >= 0) match.steps = std::max(match.steps, all[match.diagonal].steps + 1);
+    }
+  }
+}
+
 }  // namespace
 
 Alignment align(std::span<const int32_t> x, std::span<const int32_t> y) {
+  // A shared beginning is matched in the best alignment: moving the first token's partner to the front loses at most
+  // one contiguous step, wins one, and lies further left. (A shared end is not: there the tie goes to the left.)
+  Alignment pairs;
+  int32_t shared = 0;
+  const size_t shorter = std::min(x.size(), y.size());
+  for (; static_cast<size_t>(shared) < shorter && x[shared] == y[shared]; ++shared) pairs.emplace_back(shared, shared);
+  if (static_cast<size_t>(shared) == shorter) return pairs;
+  const auto rest_x = x.subspan(static_cast<size_t>(shared)), rest_y = y.subspan(static_cast<size_t>(shared));
+  Matches matches = find_matches(rest_x, rest_y);
+  const int64_t ranks = static_cast<int64_t>(matches.begin.size()) - 1;
+  if (ranks == 0) return pairs;
+  count_steps(matches, static_cast<int32_t>(rest_x.size()), static_cast<int32_t>(rest_y.size()));
+  // Among the best followers the leftmost in X, then in Y; within one i they come with j downwards.
+  const std::vector<Match>& all = matches.all;
+  int32_t begin = matches.begin[0], end = matches.begin[1], diagonal = -1;
+  for (int64_t r = 0; r < ranks; ++r) {
+    int32_t best = -1, best_steps = -1;
+    for (int32_t f = begin; f < end; ++f) {
+      const bool contiguous = r == 0 ? all[f].i == 0 && all[f].j == 0 : f == diagonal;
+      const int32_t steps = all[f].steps + (contiguous ? 1 : 0);
+      if (steps < best_steps || (steps == best_steps && all[f].i != all[best].i)) continue;
+      best = f;
+      best_steps = steps;
+    }
+    pairs.emplace_back(shared + all[best].i, shared + all[best].j);
+    begin = all[best].begin;
+    end = all[best].end;
+    diagonal = all[best].diagonal;
+  }
+  return pairs;
+}
+
+Alignment align_reference(std::span<const int32_t> x, std::span<const int32_t> y) {
   const int64_t n = static_cast<int64_t>(x.size()), m = static_cast<int64_t>(y.size()), stride = m + 1;
   // Best value of the suffixes x[i:], y[j:]: `apart` when the pair before was not matched, `joined` when it was.
   // Both ends of the rows count as matched, so a match that touches one is contiguous with it.

@@ -13,6 +13,8 @@ namespace merge {
 using Alignment = std::vector<std::pair<int32_t, int32_t>>;
 
 Alignment align(std::span<const int32_t> x, std::span<const int32_t> y);
+// The same by one plain dynamic programme over all pairs of suffixes.
+Alignment align_reference(std::span<const int32_t> x, std::span<const int32_t> y);
 
 // What to insert into S, gap by gap: gap g lies before token g of S, gap |S| after the last.
 // targets are the missing tokens of all gaps, one gap after the other. Tokens of S that Y lacks stay where they are;

@@ -51,7 +51,8 @@ Rows filled(const Masked& masked, const Tensor& tokens_M) {
   return rows;
 }
 
-Rows own_fill(const Model& model, const Rows& x, const Rows& y, double share, const Draws& draws) {
+Rows own_fill(const Model& model, const Rows& x, const Rows& y, const Rows& conditions, double share,
+              const Draws& draws) {
   const Random random = draws.of(Purpose::kOwnFill);
   std::vector<int64_t> chosen;
   for (int64_t r = 0; r < x.count(); ++r) {
@@ -60,11 +61,15 @@ Rows own_fill(const Model& model, const Rows& x, const Rows& y, double share, co
   if (chosen.empty()) return x;
   at::NoGradGuard no_grad;
   Rows chosen_y;
-  for (const int64_t r : chosen) chosen_y.append(y.row(r));
+  Beside beside;
+  for (const int64_t r : chosen) {
+    chosen_y.append(y.row(r));
+    if (conditions.count() > 0) beside.conditions.append(conditions.row(r));
+  }
   const Rows start = random_subsequence(chosen_y, draws.of(Purpose::kOwnFillStart));
   const Skeleton skeleton = drop(start, std::vector<uint8_t>(start.tokens.size(), 1));
   const Insertion insertion = oracle_insertion(skeleton, chosen_y, model.options().mask, model.options().max_insert);
-  const Rows own = filled(insertion.masked, model.fill(start, skeleton, insertion.masked).argmax(1));
+  const Rows own = filled(insertion.masked, model.fill(start, skeleton, insertion.masked, beside).logits_MV.argmax(1));
   Rows rows;
   for (int64_t r = 0, next = 0; r < x.count(); ++r) {
     const bool is_own = next < static_cast<int64_t>(chosen.size()) && chosen[next] == r;

@@ -33,6 +33,7 @@ Rows filled(const Masked& masked, const Tensor& tokens_M);
 
 // Rows of X in which each chosen row (share of all) is replaced by the model's own argmax fill of a random subsequence
 // of Y.
-Rows own_fill(const Model& model, const Rows& x, const Rows& y, double share, const Draws& draws);
+Rows own_fill(const Model& model, const Rows& x, const Rows& y, const Rows& conditions, double share,
+              const Draws& draws);
 
 }  // namespace merge

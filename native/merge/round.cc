@@ -7,6 +7,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "merge/counts.h"
 #include "random.h"
 
 namespace merge {
@@ -18,17 +19,20 @@ struct RoundOptions {
         edit_threshold(record.number("editThreshold")),
         keep_threshold(record.number("keepThreshold")),
         fill_threshold(record.number("fillThreshold")),
+        fill_share(record.number("fillShare")),
         temperature(record.number("temperature")),
         top_p(record.number("topP")),
         top_k(record.integer("topK")),
-        max_length(record.integer("maxLength")),
+        counts{count_source_of(record.word("countSource")), record.number("lengthRatio"),
+               record.integer("targetLength"), record.integer("maxLength")},
         shift(record.integer("shift")),
         seed(static_cast<uint64_t>(record.integer("seed"))),
         round(static_cast<uint64_t>(record.integer("round"))) {}
 
   std::string mode;
-  double edit_threshold, keep_threshold, fill_threshold, temperature, top_p;
-  int64_t top_k, max_length;
+  double edit_threshold, keep_threshold, fill_threshold, fill_share, temperature, top_p;
+  int64_t top_k;
+  CountOptions counts;
   int64_t shift;  // the token that changes the one behind it (a capital shift), -1: there is none
   uint64_t seed, round;
 };
@@ -54,22 +58,6 @@ std::vector<uint8_t> open_gaps(const Rows& x, const Skeleton& skeleton, const st
     take_in(x.offsets[r + 1] + r);
   }
   return open;
-}
-
-// Decision: H27. Cuts a row's counts to `room`, from the gap least sure of its insertion; a tie cuts the rightmost.
-bool cut_counts(int32_t* counts, const float* none_probability, int64_t gaps, int64_t room) {
-  int64_t total = std::accumulate(counts, counts + gaps, int64_t{0});
-  if (total <= room) return false;
-  std::vector<int64_t> order(static_cast<size_t>(gaps));
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](int64_t a, int64_t b) { return none_probability[a] < none_probability[b]; });
-  for (auto gap = order.rbegin(); gap != order.rend() && total > room; ++gap) {
-    const int64_t cut = std::min<int64_t>(counts[*gap], total - room);
-    counts[*gap] -= static_cast<int32_t>(cut);
-    total -= cut;
-  }
-  return true;
 }
 
 // A shift whose letter was deleted must not fall on a locked token behind it: it goes with its letter.
@@ -164,16 +152,22 @@ std::vector<uint8_t> rows_with_masks(const Rows& x, int32_t mask) {
   return waiting;
 }
 
-// Decision: H19. Which masks are filled now: those at least as sure as the threshold, and the surest of each row.
-std::vector<uint8_t> sure_enough(const Masked& masked, const std::vector<Choice>& choices, double threshold) {
+// Decision: H19. Which masks are filled now: those at least as sure as the threshold, and in any case the surest share
+// of each row, at least one.
+std::vector<uint8_t> sure_enough(const Masked& masked, const std::vector<Choice>& choices, double threshold,
+                                 double share) {
   std::vector<uint8_t> sure(choices.size(), 0);
   for (size_t first = 0, row = 0; first < choices.size(); ++row) {
-    size_t last = first, best = first;
+    size_t last = first;
+    std::vector<size_t> order;
     for (; last < choices.size() && masked.masks[last] < masked.rows.offsets[row + 1]; ++last) {
       sure[last] = choices[last].probability >= threshold;
-      if (choices[last].probability > choices[best].probability) best = last;
+      order.push_back(last);
     }
-    if (last > first) sure[best] = 1;
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return choices[a].probability > choices[b].probability; });
+    const auto least = static_cast<size_t>(std::ceil(share * static_cast<double>(order.size())));
+    for (size_t i = 0; i < order.size() && i < std::max<size_t>(1, least); ++i) sure[order[i]] = 1;
     first = last;
   }
   return sure;
@@ -189,7 +183,8 @@ RoundOutput refine_rows(const Model& model, const Record& record, const RoundInp
   RoundOutput output;
 
   // 1) gate
-  const Model::Reading reading = model.read(x);
+  const Beside beside{input.conditions, {}};
+  const Model::Reading reading = model.read(x, beside);
   output.encoder_passes = 1;
   output.gate_B = host_floats(reading.gate_B.sigmoid());
   const auto waiting_B = rows_with_masks(x, mask);
@@ -204,7 +199,7 @@ RoundOutput refine_rows(const Model& model, const Record& record, const RoundInp
   for (int64_t r = 0; r < x.count(); ++r) {
     for (int64_t i = 0; i < x.length(r); ++i) {
       const size_t token = keep_N.size();
-      output.keep_N.push_back(keep_T[reading.packed.token(r, i)]);
+      output.keep_N.push_back(keep_T[reading.states.token(r, i)]);
       const bool stays = !output.edited_B[r] || input.locked_N[token] || x.tokens[token] == mask;
       keep_N.push_back(stays || output.keep_N.back() > options.keep_threshold ? 1 : 0);
     }
@@ -212,34 +207,21 @@ RoundOutput refine_rows(const Model& model, const Record& record, const RoundInp
   if (options.shift >= 0) drop_loose_shifts(input, options.shift, keep_N);
   const Skeleton skeleton = drop(x, keep_N);
 
-  // 3) insert: the likeliest count of each open gap, cut where the row would grow too long
-  const Inserter::Output gaps = model.gaps(reading, skeleton);
-  const auto none_G = host_floats(at::softmax(gaps.count_GC, 1).select(1, 0));
-  const Tensor likeliest_G = gaps.count_GC.argmax(1).to(at::kCPU).contiguous();
-  const Tensor at_least_one_G =
-      (gaps.count_GC.narrow(1, 1, model.options().max_insert).argmax(1) + 1).to(at::kCPU).contiguous();
-  const auto open = open_gaps(x, skeleton, input.open_G);
-  std::vector<int32_t> counts_G(open.size());
-  for (int64_t r = 0; r < x.count(); ++r) {
-    const int64_t first = skeleton.rows.offsets[r] + r, length = skeleton.rows.length(r);
-    for (int64_t g = first; g <= first + length; ++g) {
-      if (open[g] == 0 || waiting_B[r]) continue;
-      const Tensor& counts = open[g] == 2 ? at_least_one_G : likeliest_G;
-      counts_G[g] = static_cast<int32_t>(counts.const_data_ptr<int64_t>()[g]);
-    }
-    const bool cut = cut_counts(counts_G.data() + first, none_G.data() + first, length + 1,
-                                std::max<int64_t>(0, options.max_length - length));
-    output.truncated_B.push_back(cut ? 1 : 0);
-  }
+  // 3) insert
+  const Inserter::Output gaps = model.gaps(reading.states, x, skeleton, beside);
+  output.encoder_passes += model.options().encodings == 3 ? 1 : 0;
+  Counts counts = choose_counts(gaps, x, skeleton, open_gaps(x, skeleton, input.open_G), waiting_B, options.counts);
+  output.truncated_B = std::move(counts.truncated_B);
 
   // 4) fill
-  Masked masked = insert(skeleton, counts_G, mask);
+  Masked masked = insert(skeleton, counts.counts_G, mask);
   with_standing_masks(masked, mask);
   output.confidence.assign(masked.rows.tokens.size(), 1.0f);
   if (!masked.masks.empty()) {
-    const auto choices = choose(model, model.fill(x, skeleton, masked), masks_before_locked(input, masked), options);
-    output.encoder_passes = 2;
-    const auto sure = sure_enough(masked, choices, options.fill_threshold);
+    const Tensor logits_MV = model.fill(x, skeleton, masked, beside).logits_MV;
+    output.encoder_passes += 1;
+    const auto choices = choose(model, logits_MV, masks_before_locked(input, masked), options);
+    const auto sure = sure_enough(masked, choices, options.fill_threshold, options.fill_share);
     for (size_t m = 0; m < choices.size(); ++m) {
       if (sure[m]) masked.rows.tokens[masked.masks[m]] = static_cast<int32_t>(choices[m].token);
       output.confidence[masked.masks[m]] = sure[m] ? choices[m].probability : 0;

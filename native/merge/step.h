@@ -1,4 +1,4 @@
-// One training step of the aligned profile: unrolled rounds with roll-in, losses and gradients (spec sections 4 to 6).
+// One training step: unrolled rounds with roll-in, losses and gradients (spec sections 4 to 6).
 #pragma once
 
 #include <atomic>

@@ -8,12 +8,18 @@
 
 namespace merge::nn {
 
+// How attention learns where positions stand: queries and keys that turn, a bias by distance (T5) that all blocks
+// share, or a learned embedding of each position.
+enum class Positions { kRope, kRelative, kAbsolute };
+
 struct EncoderOptions {
   int64_t vocabulary;
   int64_t layers;
   int64_t local_mix;  // taps of the convolution over the embeddings, odd; 0: none
   double rope_base;
   BlockOptions block;
+  Positions positions = Positions::kRope;
+  int64_t max_positions = 0;  // of a row with its sentinels, where positions are kAbsolute
 };
 
 class Encoder {
@@ -29,6 +35,8 @@ class Encoder {
   // softly deleted share one with their neighbour. key_bias_T, if given, is added to every score of a key.
   View view(const Tensor& positions_T, const Offsets& offsets, at::ScalarType dtype,
             const Tensor& key_bias_T = {}) const;
+  // Embeddings weighted by p - sg(p) over the vocabulary: [M, V] -> [M, D], zeros with a gradient for p.
+  Tensor mixed_embedding(const Tensor& probability_MV) const;
   // Hidden states of embedded rows, normalised: [T, D] -> [T, D].
   Tensor forward(const Tensor& embedded_TD, const View& view) const;
   // Tied head: hidden [M, D] -> logits [M, V], in float32 or wider.
@@ -38,7 +46,7 @@ class Encoder {
 
  private:
   EncoderOptions options_;
-  Tensor embedding_, mix_, norm_;
+  Tensor embedding_, mix_, relative_, absolute_, norm_;
   std::vector<Block> blocks_;
 };
 

@@ -17,14 +17,19 @@ Tensor row_positions(const Offsets& offsets, at::Device device) {
   return index_tensor(positions, device);
 }
 
-Packed pack(const Rows& rows, int32_t bos, int32_t eos, at::Device device) {
+Packed pack(const Rows& rows, Sentinels sentinels, at::Device device, const Rows& conditions) {
   Packed packed;
   std::vector<int64_t> tokens;
-  tokens.reserve(rows.tokens.size() + 2 * static_cast<size_t>(rows.count()));
+  tokens.reserve(rows.tokens.size() + conditions.tokens.size() + 3 * static_cast<size_t>(rows.count()));
   for (int64_t r = 0; r < rows.count(); ++r) {
-    tokens.push_back(bos);
+    if (conditions.count() > 0 && conditions.length(r) > 0) {
+      for (const int32_t token : conditions.row(r)) tokens.push_back(token);
+      tokens.push_back(sentinels.sep);
+    }
+    packed.begins.push_back(static_cast<int64_t>(tokens.size()));
+    tokens.push_back(sentinels.bos);
     for (const int32_t token : rows.row(r)) tokens.push_back(token);
-    tokens.push_back(eos);
+    tokens.push_back(sentinels.eos);
     packed.offsets.push_back(static_cast<int64_t>(tokens.size()));
   }
   packed.tokens_T = index_tensor(tokens, device);

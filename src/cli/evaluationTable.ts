@@ -2,7 +2,7 @@
 
 import type { ModelEvaluation } from '../training/evaluate.js'
 import type { Figure } from '../training/figure.js'
-import { percent } from './progress.js'
+import { count, percent } from './progress.js'
 
 /** One line a figure; "-" where there was nothing to measure. */
 export function evaluationTable(evaluation: ModelEvaluation): string {
@@ -23,6 +23,7 @@ export function evaluationTable(evaluation: ModelEvaluation): string {
     ['fill accuracy', evaluation.fillAccuracy, percent, 'fills'],
     ['mean rounds', evaluation.meanRounds, decimals, 'examples'],
     ['mean encoder passes', evaluation.meanEncoderPasses, decimals, 'examples'],
+    ['tokens a second', evaluation.tokensPerSecond, count, 'tokens of drafts'],
     ['fill confidence, ECE', calibration.ece, decimals, 'fills'],
     ['fill confidence, Brier score', calibration.brier, decimals, 'fills'],
     ['fill confidence, AUROC of wrong', calibration.auroc, decimals, `fills, ${calibration.wrong} of them wrong`],

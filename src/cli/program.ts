@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from 'commander'
 import { packageVersion } from '../version.js'
+import { addAblate } from './ablate.js'
 import { addDoctor } from './doctorCommand.js'
 import { addEdit } from './edit.js'
 import { addEval } from './eval.js'
@@ -9,6 +10,7 @@ import { errorText, exitCodeOf, exitCodes } from './exitCode.js'
 import { addGenerate } from './generate.js'
 import { addInfill } from './infill.js'
 import { addInspect } from './inspect.js'
+import { addReport } from './report.js'
 import { addTrain } from './train.js'
 import { addTokenizer } from './trainTokenizer.js'
 
@@ -26,6 +28,8 @@ export function makeProgram(): Command {
   addInfill(program)
   addInspect(program)
   addEval(program)
+  addAblate(program)
+  addReport(program)
   addTokenizer(program)
   addDoctor(program)
   return program

@@ -8,7 +8,7 @@ import { MergeError } from '../errors.js'
 import { shown } from '../parseConfig.js'
 import type { Example } from '../text/dataset.js'
 import { freeOfRecipe } from '../training/resume.js'
-import { type RunConfig, runConfig } from '../training/runConfig.js'
+import { type AnyRunConfig, runSchema } from '../training/runConfig.js'
 
 const configName = 'config.json'
 const dataName = 'data.json'
@@ -26,15 +26,15 @@ export function dataPrint(examples: readonly Example[]): DataPrint {
 }
 
 /** Writes config.json and data.json; each exists whole or not at all. */
-export async function writeRecord(config: RunConfig, print: DataPrint): Promise<void> {
-  await writeWhole(join(config.folder, configName), config)
-  await writeWhole(join(config.folder, dataName), print)
+export async function writeRecord(config: AnyRunConfig, print: DataPrint): Promise<void> {
+  await writeWhole(join(config.folder, configName), jsonText(config))
+  await writeWhole(join(config.folder, dataName), jsonText(print))
 }
 
 /** Refuses a configuration that is not the run's own, `ERR_CONFIG` names the key. */
-export async function checkConfig(config: RunConfig): Promise<void> {
+export async function checkConfig(config: AnyRunConfig): Promise<void> {
   const path = join(config.folder, configName)
-  const saved = runConfig.safeParse(await readValue(path))
+  const saved = runSchema(config).safeParse(await readValue(path))
   if (!saved.success)
     throw new MergeError('ERR_CONFIG', `${path}: expected the configuration of the run, received none that can be read`)
   const difference = firstDifference(plain(saved.data), plain(config), [])
@@ -104,7 +104,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function plain(config: RunConfig): unknown {
+function plain(config: AnyRunConfig): unknown {
   return JSON.parse(JSON.stringify(config))
 }
 
@@ -116,14 +116,18 @@ async function readValue(path: string): Promise<unknown> {
   }
 }
 
-async function writeWhole(path: string, value: unknown): Promise<void> {
+/** Writes a file that exists whole or not at all. */
+export async function writeWhole(path: string, content: string): Promise<void> {
   const temporary = `${path}.tmp-${process.pid}-${randomBytes(4).toString('hex')}`
   const file = await open(temporary, 'w')
   try {
-    await file.writeFile(`${JSON.stringify(value, undefined, 2)}\n`)
+    await file.writeFile(content)
     await file.sync()
   } finally {
     await file.close()
   }
   await rename(temporary, path)
 }
+
+/** A value as the JSON files of a run's folder hold it. */
+export const jsonText = (value: unknown): string => `${JSON.stringify(value, undefined, 2)}\n`

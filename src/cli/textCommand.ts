@@ -35,7 +35,7 @@ export async function runTextCommand(
   using interrupt = holdInterrupts(() => process.stderr.write('\nStopping after this round.\n'))
   const { settings, draftOf } = work(interrupt.signal)
   await using model = await openModel(flags)
-  const context = { tokenizer: model.tokenizer, maxLength: model.config.maxLength }
+  const context = { tokenizer: model.tokenizer, ...model.config }
   const drafts = (inputs: readonly InputText[]): Draft[] =>
     inputs.map((input) => placed(input, (text) => draftOf(context, text)))
   for await (const inputs of inputTexts(argument, interrupt.signal)) {

@@ -1,5 +1,6 @@
 // traceSvg: a trace as a picture, for a README or a page.
 
+import { escaped } from './markup.js'
 import type { SpanKind, TraceLine } from './trace.js'
 
 const fontSize = 14
@@ -40,7 +41,3 @@ export function traceSvg(lines: readonly TraceLine[]): string {
 function tspan({ kind, text }: TraceLine[number]): string {
   return `<tspan ${styles[kind]}>${escaped(text)}</tspan>`
 }
-
-const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
-
-const escaped = (text: string): string => text.replace(/[&<>"]/g, (character) => entities[character] ?? '')

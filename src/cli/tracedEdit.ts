@@ -45,7 +45,7 @@ export async function traceDraft(model: MergeModel, draft: Draft, settings: Refi
   return { draft, rounds, result, lines }
 }
 
-const limits = (model: MergeModel) => ({ tokenizer: model.tokenizer, maxLength: model.config.maxLength })
+const limits = (model: MergeModel) => ({ tokenizer: model.tokenizer, ...model.config })
 
 // A draft that only grows has holes: its open gaps.
 function holesOf({ state }: Draft): number[] {

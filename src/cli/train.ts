@@ -3,17 +3,17 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { isMergeError, MergeError } from '../errors.js'
+import { MergeError } from '../errors.js'
 import { type FoundCheckpoint, resumableCheckpoint } from '../training/checkpoint.js'
-import type { RunConfig } from '../training/runConfig.js'
+import type { AnyRunConfig } from '../training/runConfig.js'
 import { RunFolder } from '../training/runFolder.js'
-import type { StepReport } from '../training/trainer.js'
-import { type Assignment, parseAssignment, readRunConfig } from './configFile.js'
+import { type Assignment, parseAssignment, readAnyRunConfig } from './configFile.js'
 import { holdInterrupts } from './interrupt.js'
 import { numberOf } from './modelOptions.js'
-import { evaluateRun, type OpenRun, openRun } from './openRun.js'
-import { count, duration, type Progress, showProgress } from './progress.js'
+import { openRemediRun, openRun } from './openRun.js'
+import { count, duration, showProgress } from './progress.js'
 import { checkConfig, checkData, clearRun, isFinished, writeRecord } from './runRecord.js'
+import { trainRun } from './trainRun.js'
 
 interface TrainFlags {
   readonly minutes?: number
@@ -35,7 +35,7 @@ export function addTrain(program: Command): void {
     .summary('train a model from a configuration file')
     .description(
       'Trains a model. The file says everything: model, tokenizer, data, corruption, recipe, folder. The folder gets ' +
-        'metrics.jsonl, checkpoints/step-N and at the end model/. The first Ctrl-C saves and stops, the second only ' +
+        'metrics.jsonl, tensorboard/, report.html, checkpoints/step-N and at the end model/. The first Ctrl-C saves and stops, the second only ' +
         'stops; --resume goes on from there, or from the newest checkpoint after a crash. The same steps on the same ' +
         'machine give the same bits, stopped or not; a run by minutes follows the clock, so there no two are equal.',
     )
@@ -69,7 +69,7 @@ A small run.yaml:
 
 async function train(path: string, flags: TrainFlags): Promise<void> {
   checkFlags(flags)
-  const config = await readRunConfig(path, assignmentsOf(flags))
+  const config = await readAnyRunConfig(path, assignmentsOf(flags))
   await using folder = await RunFolder.open(config.folder)
   const from = await prepareFolder(folder, config, flags)
   const progress = showProgress({
@@ -77,12 +77,13 @@ async function train(path: string, flags: TrainFlags): Promise<void> {
     style: flags.json === true ? 'json' : undefined,
   })
   using interrupt = holdInterrupts(() => process.stderr.write('\nSaving and stopping; again to stop without saving.\n'))
-  const run = await openRun(config, {
+  const start = {
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(from === undefined ? {} : { from }),
     allowNondeterministic: flags.allowNondeterministic === true,
     warn,
-  })
+  }
+  const run = await (config.family === 'remedi' ? openRemediRun(config, start) : openRun(config, start))
   await using model = run.model
   if (from !== undefined) await checkData(config.folder, run.print)
   await writeRecord(config, run.print)
@@ -90,56 +91,13 @@ async function train(path: string, flags: TrainFlags): Promise<void> {
     `${count(model.parameterCount)} parameters, ${run.train.length} examples, ${run.heldOut.length} held out, ` +
       `folder ${config.folder}${from === undefined ? '' : `, after step ${run.trainer.step}`}`,
   )
-  const last = await runToEnd(run, folder, progress, interrupt.signal)
-  await model.save(join(config.folder, 'model'))
+  const last = await trainRun(run, { folder, progress, signal: interrupt.signal })
   if (last === undefined) progress.note(`Nothing was left to do after step ${run.trainer.step}.`)
   if (last === undefined || flags.json === true) return
-  process.stderr.write(
-    `${last.step} steps in ${duration(last.seconds)}. The model is in ${join(config.folder, 'model')}. Try:\n` +
-      `  merge-lm edit -m ${join(config.folder, 'model')} --trace "your text"\n`,
-  )
-}
-
-// Runs the trainer; stopped by a signal, it saves what was learned before the error goes on.
-async function runToEnd(
-  run: OpenRun,
-  folder: RunFolder,
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<StepReport | undefined> {
-  const { trainer, model, corruption } = run
-  const canEvaluate =
-    run.heldOut.length > 0 && run.heldOut.every(({ source }) => source !== undefined || corruption !== undefined)
-  const firstStep = trainer.step
-  let last: StepReport | undefined
-  try {
-    const reports = trainer.run(run.train, {
-      signal,
-      folder,
-      ...(corruption === undefined ? {} : { corruption }),
-      ...(canEvaluate ? { evaluate: (current) => evaluateRun(current, run) } : {}),
-    })
-    for await (const report of reports) {
-      last = report
-      progress.report(report)
-    }
-    progress.end()
-    return last
-  } catch (error) {
-    progress.end()
-    if (!isMergeError(error, 'ERR_ABORTED') || !signal.aborted || trainer.step === 0) throw error
-    const checkpoint = folder.checkpointOf(trainer.step)
-    if (trainer.step > firstStep && last?.checkpoint !== checkpoint) await trainer.save(checkpoint)
-    await model.save(join(folder.folder, 'model'))
-    throw new MergeError(
-      'ERR_ABORTED',
-      `${error.message} after step ${trainer.step}; saved ${checkpoint} and the model`,
-      {
-        cause: error,
-        details: error.details,
-      },
-    )
-  }
+  const hint =
+    config.family === 'merge' ? ` Try:\n  merge-lm edit -m ${join(config.folder, 'model')} --trace "your text"` : ''
+  const done = `${last.step} steps in ${duration(last.seconds)}. The model is in ${join(config.folder, 'model')}.`
+  process.stderr.write(`${done}${hint}\n`)
 }
 
 function assignmentsOf({ minutes, steps, seed, folder, set = [] }: TrainFlags): Assignment[] {
@@ -161,7 +119,7 @@ function checkFlags({ resume = false, overwrite = false, allowNondeterministic =
 // What the run goes on from; undefined for one that begins.
 async function prepareFolder(
   folder: RunFolder,
-  config: RunConfig,
+  config: AnyRunConfig,
   { overwrite = false, resume = false }: TrainFlags,
 ): Promise<FoundCheckpoint | undefined> {
   if (!overwrite && !resume && (await folder.holdsRun())) {

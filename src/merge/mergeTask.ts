@@ -1,6 +1,6 @@
 // MergeTask: what a MERGE model learns from: drafts and targets, unrolled rounds, five losses.
 
-import { type Recipe, stepRecord } from '../config.js'
+import { type ModelConfig, type Recipe, stepRecord } from '../config.js'
 import { type Random, randomFrom } from '../random.js'
 import { packRows } from '../rows.js'
 import { valueAt } from '../training/schedule.js'
@@ -28,8 +28,12 @@ export interface MergeFigures {
   readonly countAccuracy: number
 }
 
-/** The task of a recipe; no draft is longer than `maxLength` tokens. */
-export function mergeTask(recipe: Recipe, maxLength: number): Task<MergeFigures> {
+/** What the task must know of a model. */
+export type MergeTaskModel = Pick<ModelConfig, 'maxLength' | 'profile' | 'encodings' | 'condition'>
+
+/** The task of a recipe; no draft is longer than the model's `maxLength` tokens. */
+export function mergeTask(recipe: Recipe, model: MergeTaskModel): Task<MergeFigures> {
+  const { maxLength } = model
   return {
     lengthOf: ({ target, source }) => Math.max(target.length, source?.length ?? 0),
     rows(batch, pool, step) {
@@ -38,7 +42,8 @@ export function mergeTask(recipe: Recipe, maxLength: number): Task<MergeFigures>
         const kind = drawKind(recipe.drafts, example, random)
         return makeDraft(kind, example, { maxLength, randomToken: (draw) => tokenOf(pool, example, draw) }, random)
       })
-      return { drafts: packRows(drafts), targets: packRows(batch.map(({ target }) => target)) }
+      const rows = { drafts: packRows(drafts), targets: packRows(batch.map(({ target }) => target)) }
+      return model.condition === 'draft' ? { ...rows, conditions: rows.drafts } : rows
     },
     decide: (at) => {
       const learningRate = valueAt(recipe.learningRate, at)
@@ -47,8 +52,9 @@ export function mergeTask(recipe: Recipe, maxLength: number): Task<MergeFigures>
         rounds: 1 + randomFrom(recipe.seed, at.step, 0, 'rounds').integer(recipe.rounds),
         learningRate,
         gateNoise: at.progress < recipe.gateNoiseShare ? recipe.gateNoise : 0,
+        temperature: valueAt(recipe.temperature, at),
       }
-      return { ...stepRecord(recipe, choice), learningRate }
+      return { ...stepRecord(recipe, choice, model), learningRate }
     },
     figures: mergeFigures,
   }

@@ -1,6 +1,6 @@
 // The loop of refinement: gate, delete, insert, fill in one native call per round, until every row's stop rule says stop.
 
-import { type RefineConfig, roundRecord } from '../config.js'
+import { type ModelConfig, type RefineConfig, roundRecord } from '../config.js'
 import type { NativeRound, NativeSession } from '../native.js'
 import { packFlags, packRows, rowRange } from '../rows.js'
 import { changesOf, type Edit } from '../text/editScript.js'
@@ -45,7 +45,7 @@ export interface Round {
 }
 
 /** What a loop of refinement needs of a model. */
-export interface RefineContext {
+export interface RefineContext extends Pick<ModelConfig, 'condition' | 'countSource'> {
   readonly session: Pick<NativeSession, 'refineRound'>
   readonly tokenizer: Pick<Tokenizer, 'pieces' | 'shift' | 'special'>
   /** Most tokens of a row. */
@@ -78,10 +78,14 @@ export async function* refineRows(
 
     // 1) gate  2) delete  3) insert  4) fill
     const output = await session.refineRound(
-      roundRecord(settings, { round: round - 1, maxLength, shift: tokenizer.shift }),
+      roundRecord(settings, { round: round - 1, maxLength, shift: tokenizer.shift }, context),
       packRows(active.map(({ state }) => state.tokens)),
       packFlags(active.map(({ state }) => state.locked)),
       packFlags(active.map(({ state }) => state.open)),
+      // Decision: H30. The first of the earlier states is the draft.
+      context.condition === 'draft'
+        ? packRows(active.map(({ state, earlier }) => earlier[0] ?? state.tokens))
+        : undefined,
     )
     settings.signal?.throwIfAborted()
 

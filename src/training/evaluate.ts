@@ -77,6 +77,8 @@ export interface ModelEvaluation {
   readonly meanRounds: Figure
   /** Passes of the encoder per draft: those of the batches that its rounds ran in. */
   readonly meanEncoderPasses: Figure
+  /** Tokens of the drafts per second, from their first round to their last, without the judging; n: these tokens. */
+  readonly tokensPerSecond: Figure
   /** Whether the confidence of these fills can be trusted. */
   readonly calibration: Calibration
 }
@@ -138,7 +140,8 @@ export async function evaluateModel(
   let wordEdits = noAgreement
   let deletions = noAgreement
   const fills: JudgedFill[] = []
-  for await (const row of refinedRows(model, pairs, sourceOf, editing)) {
+  const clock = { seconds: 0 }
+  for await (const row of timed(refinedRows(model, pairs, sourceOf, editing), clock)) {
     const { source, target } = row.item
     const judged = judgedRow(model.tokenizer, { ...row, target, keepThreshold })
     if (row.last.text === target) sums.exact++
@@ -168,6 +171,7 @@ export async function evaluateModel(
     fillAccuracy: figureOf(fills.length - calibration.wrong, fills.length),
     meanRounds: perExample(sums.rounds),
     meanEncoderPasses: perExample(sums.passes),
+    tokensPerSecond: { value: clock.seconds > 0 ? sums.tokens / clock.seconds : null, n: sums.tokens },
     calibration,
   }
 }
@@ -198,6 +202,16 @@ async function pairsOf(
     pairs.push({ source, target })
   }
   return pairs
+}
+
+// Adds up the time that a generator takes for itself.
+async function* timed<T>(source: AsyncIterable<T>, clock: { seconds: number }): AsyncGenerator<T, void, undefined> {
+  let since = performance.now()
+  for await (const item of source) {
+    clock.seconds += (performance.now() - since) / 1000
+    yield item
+    since = performance.now()
+  }
 }
 
 async function fitting({ tokenizer, config }: MergeModel, pairs: readonly Pair[]): Promise<Pair[]> {

@@ -1,15 +1,43 @@
-// Metrics: metrics.jsonl, one line a step, cut back to the step from which a run goes on.
+// Metrics: metrics.jsonl, one line a step: read again, and cut back to the step from which a run goes on.
 
 import { createReadStream } from 'node:fs'
 import { truncate } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
 import { z } from 'zod'
 import { errnoOf } from '../savedFolder.js'
 
 /** Name of the file in a run's folder. */
 export const metricsName = 'metrics.jsonl'
 
-const lineSchema = z.looseObject({ step: z.int() })
+const stepSchema = z.looseObject({ step: z.int() })
+// A number that was not finite is null in JSON.
+const numbers = z.record(z.string(), z.number().nullable())
+const sampleSchema = z.object({
+  draft: z.string(),
+  result: z.string(),
+  target: z.string().optional(),
+  lines: z.array(z.array(z.object({ kind: z.string(), text: z.string() }))).optional(),
+})
+const lineSchema = z.looseObject({
+  step: z.int().min(1),
+  total: z.number(),
+  terms: numbers,
+  evaluation: numbers.optional(),
+  samples: z.array(sampleSchema).optional(),
+})
 const newline = 0x0a
+
+/** A line of metrics.jsonl: what a `StepReport` says, of this version or another. */
+export type MetricsLine = Readonly<z.output<typeof lineSchema>>
+
+/** The lines of a file, up to the first that cannot be read: a killed process leaves its last one unfinished. */
+export async function* readMetrics(path: string): AsyncGenerator<MetricsLine, void, undefined> {
+  for await (const text of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
+    const line = lineSchema.safeParse(parsed(text))
+    if (!line.success) return
+    yield line.data
+  }
+}
 
 /** Removes the lines after a step, and a last line that a killed process left unfinished. */
 export async function cutMetrics(path: string, step: number): Promise<void> {
@@ -41,8 +69,13 @@ async function bytesUntil(path: string, step: number): Promise<number | undefine
 }
 
 function stepOf(line: string): number | undefined {
+  const found = stepSchema.safeParse(parsed(line))
+  return found.success ? found.data.step : undefined
+}
+
+function parsed(line: string): unknown {
   try {
-    return lineSchema.parse(JSON.parse(line)).step
+    return JSON.parse(line)
   } catch {
     return undefined
   }

@@ -32,7 +32,7 @@ export async function* refinedRows<T>(
 ): AsyncGenerator<RefinedRow<T>, void, undefined> {
   const { batchRows, ...settings } = parseConfig(batchConfig, options, '')
   const { tokenizer, config } = model
-  const context = { session: sessionOf(model), tokenizer, maxLength: config.maxLength }
+  const context = { session: sessionOf(model), tokenizer, ...config }
   const breathe = pace()
   // Drafts are made twice: typed arrays of a whole list that live on make the garbage collector hold the event loop.
   const lengths = new Int32Array(items.length)

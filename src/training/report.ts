@@ -81,3 +81,31 @@ export function stepReport<F extends Figures>(
     hostSeconds: number('hostSeconds'),
   }
 }
+
+/** What `numbersOf` reads; everything else of a report it takes as it comes. */
+interface Numbered {
+  readonly total: number
+  readonly terms: object
+  readonly evaluation?: object | undefined
+}
+
+/**
+ * Every number of a report by its group and name: `loss/total`, `loss/recon`, `train/gateRate`, `evaluation/exact`. The
+ * step is where they stand, not one of them; what is left of the run says nothing about the model.
+ */
+export function numbersOf(report: Numbered): Record<string, number> {
+  const { total, terms, evaluation = {}, ...others } = report
+  const train = Object.entries(others).filter(([name]) => !places.has(name))
+  return {
+    ...grouped('loss', Object.entries({ total, ...terms })),
+    ...grouped('train', train),
+    ...grouped('evaluation', Object.entries(evaluation)),
+  }
+}
+
+const places = new Set(['step', 'progress', 'secondsLeft'])
+
+function grouped(group: string, entries: readonly (readonly [string, unknown])[]): Record<string, number> {
+  const numbers = entries.flatMap(([name, value]) => (typeof value === 'number' ? [[`${group}/${name}`, value]] : []))
+  return Object.fromEntries(numbers)
+}

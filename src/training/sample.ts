@@ -12,7 +12,7 @@ export interface Sample {
   readonly draft: string
   readonly result: string
   /** What it should have become. */
-  readonly target?: string
+  readonly target?: string | undefined
   /** How it came about: the draft, and for each round what it deleted, masked and filled in. */
-  readonly lines?: readonly (readonly SampleSpan[])[]
+  readonly lines?: readonly (readonly SampleSpan[])[] | undefined
 }

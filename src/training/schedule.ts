@@ -43,6 +43,15 @@ export function valueAt(schedule: Schedule, at: RunPosition): number {
   return valueAt(lastStarted(schedule.chain, at), at)
 }
 
+/** The values that a schedule moves between. */
+export function scheduleValues(schedule: Schedule): number[] {
+  if (typeof schedule === 'number') return [schedule]
+  if ('constant' in schedule) return [schedule.constant]
+  if ('linear' in schedule) return [schedule.linear.from, schedule.linear.to]
+  if ('cosine' in schedule) return [schedule.cosine.from, schedule.cosine.to]
+  return schedule.chain.flatMap(scheduleValues)
+}
+
 /** The position after `step` of `steps` optimizer steps. */
 export function positionOf(step: number, steps: number): RunPosition {
   return { step, progress: Math.min(1, step / steps) }

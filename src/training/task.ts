@@ -39,6 +39,8 @@ export interface TokenExample {
 export interface TaskRows {
   readonly drafts: NativeRows
   readonly targets: NativeRows
+  /** Read-only rows before them, one for each pair; absent: none. */
+  readonly conditions?: NativeRows
 }
 
 /** The rows of one step and the examples they were made from. */

@@ -4,7 +4,7 @@ import { type FileHandle, mkdir, open, readdir, readFile, rm, truncate } from 'n
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { pace } from './pace.js'
-import type { CommonReport } from './report.js'
+import { type CommonReport, numbersOf } from './report.js'
 import type { Sample } from './sample.js'
 import { type Summary, startEvent, stepOfEvent, summaryEvent, versionEvent } from './summaryEvent.js'
 import { frameBytes, framed, recordsOf } from './tfRecord.js'
@@ -61,22 +61,13 @@ export class EventFile {
 
 /** The scalars and texts of a report: `loss/`, `train/`, `evaluation/` and `samples/`. */
 export function summaryOf(report: CommonReport): Summary {
-  const { total, terms, evaluation = {}, samples = [], step: _, progress: __, secondsLeft: ___, ...rest } = report
-  const scalars = {
-    ...tagged('loss', { total, ...terms }),
-    ...tagged('train', rest),
-    ...tagged('evaluation', evaluation),
-  }
+  const { samples = [] } = report
+  const scalars = numbersOf(report)
   if (samples.length === 0) return { scalars }
   return {
     scalars,
     texts: Object.fromEntries(samples.map((sample, index) => [`samples/${index + 1}`, markdown(sample)])),
   }
-}
-
-function tagged(group: string, values: object): Record<string, number> {
-  const numbers = Object.entries(values).filter(([, value]) => typeof value === 'number')
-  return Object.fromEntries(numbers.map(([name, value]) => [`${group}/${name}`, Number(value)]))
 }
 
 // Indented text is shown as it is, whatever signs it holds.

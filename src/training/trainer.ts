@@ -147,9 +147,9 @@ export class Trainer<
         const decision = task.decide(this.#at())
 
         // 2) the step
-        const { drafts, targets } = batch.value
+        const { drafts, targets, conditions } = batch.value
         const record = await (task.step?.(session, decision, batch.value) ??
-          session.trainStep(decision, drafts, targets))
+          session.trainStep(decision, drafts, targets, conditions))
         this.#position = batch.value.next
         this.#seconds = secondsBefore + (this.#now() - startedAt) / 1000
 

@@ -129,6 +129,7 @@ describe('train', () => {
       'data.json',
       'metrics.jsonl',
       'model',
+      'report.html',
       'tensorboard',
     ])
     expect(readdirSync(join(folder, 'out/checkpoints')).sort()).toEqual(['step-2', 'step-4'])

@@ -88,7 +88,7 @@ test('a table for people: a line a figure, with what it was measured on', async 
   expect(output).toMatch(/^2 examples, 1 left out: too long for a row of this model\n/)
   expect(output).toMatch(/^ {2}exact match +\d+\.\d % {2}2 examples$/m)
   expect(output).toMatch(/^ {2}mean rounds +\d+\.\d{3} {2}2 examples$/m)
-  expect(output.trimEnd().split('\n')).toHaveLength(19)
+  expect(output.trimEnd().split('\n')).toHaveLength(20)
 })
 
 describe('refused in one sentence', () => {

@@ -92,6 +92,38 @@ TEST(agrees_with_brute_force_on_all_pairs_up_to_length_6_over_3_symbols) {
   CHECK(wrong == 0);
 }
 
+TEST(agrees_with_the_plain_dynamic_programme_on_longer_rows) {
+  const Random random(2, 0, 0, Purpose::kSample);
+  int64_t wrong = 0;
+  for (uint64_t pair = 0; pair < 6000; ++pair) {
+    const int symbols = 1 + static_cast<int>(pair % 40), longest = pair % 3 == 0 ? 150 : 70;
+    const auto x = random_string(random, 2 * pair, longest, symbols);
+    auto y = random_string(random, 2 * pair + 1, longest, symbols);
+    if (pair % 2 == 0) {  // X with some tokens lost, doubled or changed: long common runs and a shared beginning
+      y.clear();
+      for (size_t i = 0; i < x.size(); ++i) {
+        const double draw = random.uniform(pair, 1000 + i);
+        if (draw > .1) y.push_back(draw < .2 ? static_cast<int32_t>(pair % symbols) : x[i]);
+        if (draw > .9) y.push_back(x[i]);
+      }
+    }
+    wrong += align(x, y) != align_reference(x, y);
+  }
+  CHECK(wrong == 0);
+}
+
+TEST(rows_of_whole_words_and_one_beside) {
+  const Random random(3, 0, 0, Purpose::kSample);
+  for (const size_t n : {63, 64, 65, 128, 129}) {
+    for (const size_t m : {63, 64, 65, 128, 129}) {
+      std::vector<int32_t> x(n), y(m);
+      for (size_t i = 0; i < n; ++i) x[i] = static_cast<int32_t>(random.uniform(n, i) * 3) - 1;
+      for (size_t j = 0; j < m; ++j) y[j] = static_cast<int32_t>(random.uniform(m + 1000, j) * 3) - 1;
+      CHECK(align(x, y) == align_reference(x, y));
+    }
+  }
+}
+
 TEST(applied_oracle_gives_the_target_for_100000_random_pairs) {
   const Random random(1, 0, 0, Purpose::kSample);
   int64_t wrong = 0;

@@ -23,13 +23,16 @@ std::string code_of(const std::function<void()>& work) {
 }
 
 RoundInput round_input(const Rows& rows) {
-  return {rows, std::vector<uint8_t>(rows.tokens.size(), 0),
-          std::vector<uint8_t>(rows.tokens.size() + static_cast<size_t>(rows.count()), 1)};
+  return {rows,
+          std::vector<uint8_t>(rows.tokens.size(), 0),
+          std::vector<uint8_t>(rows.tokens.size() + static_cast<size_t>(rows.count()), 1),
+          {}};
 }
 
 Record round_options(const std::string& mode, double max_length = 32) {
   Record record;
   record.set("mode", mode);
+  record.set("countSource", std::string("counts"));
   for (const auto& [name, value] : std::map<std::string, double>{{"editThreshold", .5},
                                                                  {"keepThreshold", .5},
                                                                  {"temperature", 0},
@@ -39,6 +42,9 @@ Record round_options(const std::string& mode, double max_length = 32) {
                                                                  {"round", 0},
                                                                  {"shift", -1},
                                                                  {"fillThreshold", 0},
+                                                                 {"fillShare", 0},
+                                                                 {"lengthRatio", 1},
+                                                                 {"targetLength", max_length},
                                                                  {"maxLength", max_length}}) {
     record.set(name, value);
   }

@@ -12,6 +12,7 @@ inline Record config(const std::string& dtype = "float32", const std::string& co
                                                                   {"width", 16},
                                                                   {"layers", 2},
                                                                   {"heads", 2},
+                                                                  {"keyHeads", 2},
                                                                   {"feedForward", 24},
                                                                   {"maxLength", 32},
                                                                   {"maxInsert", 6},
@@ -24,8 +25,11 @@ inline Record config(const std::string& dtype = "float32", const std::string& co
                                                                   {"seed", seed}}) {
     record.set(name, value);
   }
+  record.set("positions", std::string("rope"));
   record.set("ropeBase", 10000.0);
   record.set("normEpsilon", 1e-5);
+  record.set("profile", std::string("aligned"));
+  record.set("countSource", std::string("counts"));
   record.set("deleter", std::string("block"));
   record.set("inserter", std::string("block"));
   record.set("gateFeatures", std::string("doubt"));
@@ -63,10 +67,18 @@ inline Record step(int64_t number = 0) {
                                                                  {"ownDeletion", .5},
                                                                  {"subsequence", .5},
                                                                  {"ownFill", .25},
-                                                                 {"accumulation", 1}}) {
+                                                                 {"accumulation", 1},
+                                                                 {"temperature", 1},
+                                                                 {"window", 1},
+                                                                 {"editThreshold", .5},
+                                                                 {"axePenalty", 1}}) {
     record.set(name, value);
   }
   record.set("step", number);
+  record.set("gradient", std::string("stop"));
+  record.set("deletion", std::string("hard"));
+  record.set("firstRound", std::string("gate"));
+  record.set("reconstruction", std::string("oracle"));
   return record;
 }
 

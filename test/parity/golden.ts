@@ -24,7 +24,7 @@ const golden = z.strictObject({
 export type Golden = z.output<typeof golden>
 
 /** The shapes that make.py knows. */
-export const goldenNames = ['usual', 'other', 'plain'] as const
+export const goldenNames = ['usual', 'other', 'plain', 'relative', 'absolute'] as const
 export type GoldenName = (typeof goldenNames)[number]
 
 /** Where a file of a golden model is. */
@@ -59,6 +59,10 @@ export function greedyRound(maxLength: number) {
     editThreshold: 0.5,
     keepThreshold: 0.5,
     fillThreshold: 0,
+    fillShare: 0,
+    countSource: 'counts',
+    lengthRatio: 1,
+    targetLength: maxLength,
     temperature: 0,
     topK: 0,
     topP: 1,

@@ -70,7 +70,18 @@ describe('flags', () => {
   test('every command has examples in its help', () => {
     const program = makeProgram()
     const names = program.commands.map((command) => command.name())
-    expect(names).toEqual(['train', 'edit', 'generate', 'infill', 'inspect', 'eval', 'tokenizer', 'doctor'])
+    expect(names).toEqual([
+      'train',
+      'edit',
+      'generate',
+      'infill',
+      'inspect',
+      'eval',
+      'ablate',
+      'report',
+      'tokenizer',
+      'doctor',
+    ])
     for (const command of program.commands.filter(({ commands }) => commands.length === 0)) {
       let help = ''
       command.configureOutput({ writeOut: (text) => (help += text) })

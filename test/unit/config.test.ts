@@ -1,16 +1,6 @@
 // The door for options: every wrong value is named with what was expected and what was received.
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import {
-  draftConfig,
-  modelConfig,
-  modelRecord,
-  recipe,
-  refineConfig,
-  roundRecord,
-  stepRecord,
-} from '../../src/config.js'
+import { draftConfig, modelConfig, profileDefaults, recipe, refineConfig } from '../../src/config.js'
 import { isMergeError } from '../../src/errors.js'
 import { parseConfig } from '../../src/parseConfig.js'
 import { runConfig } from '../../src/training/runConfig.js'
@@ -48,6 +38,7 @@ describe('parseConfig', () => {
     [refineConfig, { signal: {} }, '', 'signal: expected an AbortSignal, received an object'],
     [draftConfig, { locked: [[0]] }, '', 'locked[0]: expected [start, end), received a list of 1'],
     [modelConfig, { heads: 3 }, '', 'heads: expected width / heads to be an even number, received 128 / 3'],
+    [modelConfig, { keyHeads: 3 }, '', 'keyHeads: expected a divisor of heads 4, received 3'],
     [modelConfig, { device: 'gpu' }, '', 'device: expected "cpu" or "cuda:<n>", received "gpu"'],
     [modelConfig, { layers: 0 }, '', 'layers: expected a whole number 1..256, received 0'],
     [runConfig, { ...run, folders: 'x' }, '', 'folders: unknown key; did you mean "folder"?'],
@@ -97,6 +88,12 @@ describe('defaults', () => {
     expect(parseConfig(modelConfig, { feedForward: 512 }, '').feedForward).toBe(512)
   })
 
+  it('a profile decides what is left out, and nothing else', () => {
+    expect(modelConfig.parse({})).toMatchObject({ profile: 'aligned', ...profileDefaults.aligned })
+    expect(modelConfig.parse({ profile: 'literal' })).toMatchObject(profileDefaults.literal)
+    expect(modelConfig.parse({ profile: 'literal', deleter: 'block' }).deleter).toBe('block')
+  })
+
   it('a resolved configuration is its own input', () => {
     for (const schema of [modelConfig, recipe, refineConfig]) {
       const once = schema.parse({})
@@ -107,55 +104,5 @@ describe('defaults', () => {
   it('a recipe with minutes has no steps, one with neither has the default', () => {
     expect(recipe.parse({ minutes: 8 }).steps).toBeUndefined()
     expect(recipe.parse({}).steps).toBe(10_000)
-  })
-})
-
-describe('records', () => {
-  it('open: the engine gets exactly these fields', () => {
-    const record = modelRecord(modelConfig.parse({}), { vocabulary: 300, pad: 0, bos: 1, eos: 2, mask: 3, sep: 4 }, 7)
-    expect(Object.keys(record).sort()).toEqual(
-      (
-        'family vocabulary width layers heads feedForward maxLength maxInsert localMix ropeBase normEpsilon deleter inserter ' +
-        'gateFeatures condition encodings pad bos eos mask sep dtype device matmulPrecision seed'
-      )
-        .split(' ')
-        .sort(),
-    )
-  })
-
-  it('trainStep and evaluate: the engine gets exactly these fields', () => {
-    const record = stepRecord(recipe.parse({}), { step: 0, rounds: 1, learningRate: 1, gateNoise: 0 })
-    expect(Object.keys(record).sort()).toEqual(
-      (
-        'step seed rounds learningRate beta1 beta2 epsilon weightDecay clip weightRecon weightCompression weightPointer ' +
-        'weightGate weightLength keepReduction keepKl countSmoothing scoreEntropy gateCost labelSmoothing gateNoise ' +
-        'ownDeletion subsequence ownFill accumulation'
-      )
-        .split(' ')
-        .sort(),
-    )
-  })
-
-  it('every field is one that the engine reads', () => {
-    const folder = join(import.meta.dirname, '../../native')
-    const sources = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-      .filter((name) => /\.(cc|h)$/.test(name))
-      .map((name) => readFileSync(join(folder, name), 'utf8'))
-      .join('\n')
-    const records = [
-      modelRecord(modelConfig.parse({}), { vocabulary: 300, pad: 0, bos: 1, eos: 2, mask: 3, sep: 4 }, 7),
-      stepRecord(recipe.parse({}), { step: 0, rounds: 1, learningRate: 1, gateNoise: 0 }),
-      roundRecord(refineConfig.parse({}), { round: 0, maxLength: 256, shift: -1 }),
-    ]
-    const unread = records.flatMap((record) => Object.keys(record)).filter((name) => !sources.includes(`"${name}"`))
-    expect(unread).toEqual([])
-  })
-
-  it('refineRound: the engine gets exactly these fields', () => {
-    expect(Object.keys(roundRecord(refineConfig.parse({}), { round: 0, maxLength: 256, shift: -1 })).sort()).toEqual(
-      'mode editThreshold keepThreshold fillThreshold temperature topK topP seed round maxLength shift'
-        .split(' ')
-        .sort(),
-    )
   })
 })

@@ -46,9 +46,9 @@ describe('records', () => {
   })
 
   it('of a training step', () => {
-    const choice = { step: 0, rounds: 1, learningRate: 1e-3, gateNoise: 0 }
-    const sent = Object.keys(stepRecord(recipe.parse({}), choice))
-    const ofStep = fieldsRead(read('native/merge/step.cc'), 'record')
+    const choice = { step: 0, rounds: 1, learningRate: 1e-3, gateNoise: 0, temperature: 1 }
+    const sent = Object.keys(stepRecord(recipe.parse({}), choice, modelConfig.parse({})))
+    const ofStep = fieldsRead(read('native/merge/step_options.cc'), 'record')
     // Only families with two streams have a second learning rate.
     const wanted = sorted(ofStep, fieldsRead(engine + family, 'step')).filter((name) => name !== 'secondLearningRate')
     expect(wanted.length).toBeGreaterThan(20)
@@ -56,14 +56,16 @@ describe('records', () => {
   })
 
   it('of a refinement round', () => {
-    const sent = Object.keys(roundRecord(refineConfig.parse({}), { round: 0, maxLength: 10, shift: -1 }))
+    const sent = Object.keys(
+      roundRecord(refineConfig.parse({}), { round: 0, maxLength: 10, shift: -1 }, modelConfig.parse({})),
+    )
     const wanted = sorted(fieldsRead(read('native/merge/round.cc'), 'record'), fieldsRead(engine + family, 'options'))
     expect(wanted.length).toBeGreaterThan(7)
     expect(wanted).toEqual(sorted(sent))
   })
 
   it('that report a step', () => {
-    const reported = [...(read('native/merge/step.cc') + engine).matchAll(/\breport\.set\("(\w+)"/g)].map(([, n]) => n)
+    const reported = [...(read('native/merge/tally.cc') + engine).matchAll(/\breport\.set\("(\w+)"/g)].map(([, n]) => n)
     const sources = read('src/training/report.ts') + read('src/merge/mergeTask.ts')
     const used = [...sources.matchAll(/\bnumber\('(\w+)'\)/g)].map(([, name]) => name)
     expect(used.length).toBeGreaterThan(10)

@@ -10,28 +10,9 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-here = os.path.dirname(os.path.abspath(__file__))
-PAD, BOS, EOS, MASK, SEP = range(5)
+from shapes import BOS, EOS, MASK, PAD, SEP, common, shapes, step
 
-# Three shapes: the usual one; another head count, rope base and epsilon; the one with everything switched off.
-common = {"family": "merge", "pad": PAD, "bos": BOS, "eos": EOS, "mask": MASK, "sep": SEP, "encodings": "two",
-          "dtype": "float32", "device": "cpu", "matmulPrecision": "highest", "seed": 1}
-shapes = {
-    "usual": {"vocabulary": 29, "width": 16, "layers": 2, "heads": 2, "feedForward": 24, "maxLength": 24, "maxInsert": 4,
-              "localMix": 7, "ropeBase": 10000, "normEpsilon": 1e-5, "deleter": "block", "inserter": "block", "gateFeatures": "doubt",
-              "condition": "carry"},
-    "other": {"vocabulary": 41, "width": 24, "layers": 2, "heads": 3, "feedForward": 32, "maxLength": 32, "maxInsert": 6,
-              "localMix": 3, "ropeBase": 500, "normEpsilon": 1e-3, "deleter": "block", "inserter": "linear", "gateFeatures": "doubt",
-              "condition": "carry"},
-    "plain": {"vocabulary": 37, "width": 12, "layers": 1, "heads": 1, "feedForward": 20, "maxLength": 24, "maxInsert": 3,
-              "localMix": 0, "ropeBase": 10000, "normEpsilon": 1e-6, "deleter": "linear", "inserter": "linear", "gateFeatures": "mean",
-              "condition": "none"},
-}
-step = {"seed": 5, "rounds": 1, "learningRate": 1e-2, "beta1": 0.9, "beta2": 0.99, "epsilon": 1e-6, "weightDecay": 0.1,
-        "clip": 0.5, "weightRecon": 1, "weightCompression": 0.5, "weightPointer": 0.4, "weightGate": 0.3,
-        "weightLength": 0.2, "keepReduction": 0.2, "keepKl": 0.1, "countSmoothing": 0.02, "scoreEntropy": 0.05,
-        "gateCost": 0.05, "labelSmoothing": 0.1, "gateNoise": 0, "ownDeletion": 0, "subsequence": 0, "ownFill": 0,
-        "accumulation": 1}
+here = os.path.dirname(os.path.abspath(__file__))
 
 
 def random_weights(c, generator):
@@ -47,7 +28,7 @@ def random_weights(c, generator):
 
     def block(name):
         vector(name + ".attention_norm.weight", d, 1)
-        matrix(name + ".attention.qkv.weight", 3 * d, d)
+        matrix(name + ".attention.qkv.weight", d + 2 * c["keyHeads"] * (d // c["heads"]), d)
         matrix(name + ".attention.output.weight", d, d)
         vector(name + ".feed_forward_norm.weight", d, 1)
         matrix(name + ".feed_forward.gate_up.weight", 2 * f, d)
@@ -57,6 +38,11 @@ def random_weights(c, generator):
     if c["localMix"] > 0:
         matrix("encoder.mix.weight", c["localMix"], d)
         weights["encoder.mix.weight"] += 0.3 * torch.randn(c["localMix"], d, generator=generator)
+    if c["positions"] == "relative":
+        matrix("encoder.relative.weight", c["heads"], 32)
+        weights["encoder.relative.weight"] *= 5
+    if c["positions"] == "absolute":
+        matrix("encoder.positions.weight", c["maxLength"] + 2, d)
     for i in range(c["layers"]):
         block(f"encoder.blocks.{i}")
     vector("encoder.norm.weight", d, 1)
@@ -98,11 +84,27 @@ class Twin:
         cos, sin = torch.cat([angle.cos()] * 2, -1), torch.cat([angle.sin()] * 2, -1)
         return x * cos + torch.cat([-x[..., half:], x[..., :half]], -1) * sin
 
+    def bias(self, length):
+        """T5's relative positions [H, T, T]: 16 buckets for keys up to the query, 16 for those behind it."""
+        position = torch.arange(length)
+        distance = position[None, :] - position[:, None]
+        n = distance.abs()
+        far = 8 + (torch.log(n.clamp(min=1).double() / 8) / math.log(128 / 8) * 8 + 1e-9).long()
+        bucket = (distance > 0).long() * 16 + torch.where(n < 8, n, far.clamp(max=15))
+        return self.w["encoder.relative.weight"][:, bucket]
+
     def block(self, x, name):
-        heads, (length, width) = self.c["heads"], x.shape
+        heads, shared, (length, width) = self.c["heads"], self.c["keyHeads"], x.shape
+        head = width // heads
         qkv = self.rms(x, name + ".attention_norm.weight") @ self.w[name + ".attention.qkv.weight"].T
-        q, k, v = (part.view(length, heads, width // heads).transpose(0, 1) for part in qkv.split(width, -1))
-        scores = self.rotate(q) @ self.rotate(k).transpose(1, 2) / math.sqrt(width // heads)
+        q, k, v = (part.view(length, -1, head).transpose(0, 1)
+                   for part in qkv.split([width, shared * head, shared * head], -1))
+        if self.c["positions"] == "rope":
+            q, k = self.rotate(q), self.rotate(k)
+        k, v = (part.repeat_interleave(heads // shared, 0) for part in (k, v))
+        scores = q @ k.transpose(1, 2) / math.sqrt(head)
+        if self.c["positions"] == "relative":
+            scores = scores + self.bias(length)
         mixed = (scores.softmax(-1) @ v).transpose(0, 1).reshape(length, width)
         x = x + mixed @ self.w[name + ".attention.output.weight"].T
         both = self.rms(x, name + ".feed_forward_norm.weight") @ self.w[name + ".feed_forward.gate_up.weight"].T
@@ -126,6 +128,8 @@ class Twin:
             x = x + torch.stack(extra)
         if self.c["localMix"] > 0:
             x = self.mix(x)
+        if self.c["positions"] == "absolute":
+            x = x + self.w["encoder.positions.weight"][:len(x)]
         for i in range(self.c["layers"]):
             x = self.block(x, f"encoder.blocks.{i}")
         return self.rms(x, "encoder.norm.weight")
@@ -346,7 +350,8 @@ def make(name, shape):
         generator = torch.Generator().manual_seed(seed)
         weights = random_weights(config, generator)
         twin = Twin(config, weights)
-        length = [0, 1, 5, 12, 2, 9]
+        # Relative positions need a row with distances in the last bucket.
+        length = [0, 1, 5, 12, 2, 9, *([140] if config["positions"] == "relative" else [])]
         rows = [torch.randint(5, config["vocabulary"], (n,), generator=generator).tolist() for n in length]
         rows[3][4] = rows[5][0] = MASK  # masks that stand already
         with torch.no_grad():

@@ -1,0 +1,25 @@
+// Noise of the straight-through samplers: logistic and Gumbel numbers made of uniform ones, always finite.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+namespace merge::kernels {
+
+// 2^-53: Random::uniform() gives odd multiples of it, so neither end of [0, 1]. In float32 its largest value would
+// round to 1 and the logarithms below to infinity; so noise is made in double.
+constexpr double kEdge = 0x1p-53;
+
+// A uniform number from elsewhere may be 0 or 1; it is moved to the nearest one that random.h can give.
+inline double inner(double uniform) { return std::clamp(uniform, kEdge, 1 - kEdge); }
+
+// Within +-36.8. The difference of two Gumbel numbers has this law.
+inline double logistic_noise(double uniform) {
+  const double u = inner(uniform);
+  return std::log(u / (1 - u));
+}
+
+// From -3.7 to 36.8.
+inline double gumbel_noise(double uniform) { return -std::log(-std::log(inner(uniform))); }
+
+}  // namespace merge::kernels
