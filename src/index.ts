@@ -36,10 +36,23 @@ export {
 export { type CreateOptions, type LoadOptions, MergeModel } from './model.js'
 export { parseConfig } from './parseConfig.js'
 export { type Random, randomFrom } from './random.js'
+export type { Answer, AnswerStop, BlockStatistics } from './remedi/answer.js'
+export { policyPositions, type RemediConfig, type RemediOptions, remediConfig } from './remedi/config.js'
+export type { DenoisingStep } from './remedi/generate.js'
+export { type GenerateConfig, type GenerateOptions, generateConfig } from './remedi/generateConfig.js'
+export {
+  type PretrainedOptions,
+  type RemediCreateOptions,
+  type RemediLoadOptions,
+  RemediModel,
+} from './remedi/model.js'
+export type { ExportOptions } from './remedi/pretrained.js'
+export type { RemediPrompt } from './remedi/prompt.js'
 export { type Manifest, verifyFolder } from './savedFolder.js'
 export { type BpeOptions, trainBpeTokenizer } from './text/bpe.js'
 export { byteTokenizer } from './text/byteTokenizer.js'
 export { characterTokenizer, trainCharacterTokenizer } from './text/characterTokenizer.js'
+export type { ChatMessage, ChatTemplate } from './text/chatTemplate.js'
 export * from './text/corruption.js'
 export { type CorruptionSpec, corruptionFrom, corruptionSpec } from './text/corruptionSpec.js'
 export { type Example, fromIterable, openDataset, type SplitOptions, split, streamDataset } from './text/dataset.js'
@@ -55,6 +68,7 @@ export {
   tokenEditScript,
 } from './text/editScript.js'
 export { type HuggingFaceTokenizerOptions, huggingFaceTokenizer } from './text/huggingFaceTokenizer.js'
+export { type IdTokenizerOptions, idTokenizer } from './text/idTokenizer.js'
 export type { SpecialIds, Tokenizer, TokenizerJson, TokenizerKind } from './text/tokenizer.js'
 export { loadTokenizer, saveTokenizer, tokenizerFromJson } from './text/tokenizerFile.js'
 export {
