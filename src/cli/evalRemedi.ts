@@ -62,7 +62,11 @@ export function answersTable(found: RemediEvaluation): string {
     const of = `${raw.auroc.n} tokens, ${raw.wrong} of them wrong`
     lines.push(
       [`${source}: AUROC of wrong`, shown(raw.auroc, decimals), of],
-      [`${source}: ECE`, shown(raw.ece, decimals), `after temperature ${decimals(temperature)}: ${shown(scaled.ece, decimals)}`],
+      [
+        `${source}: ECE`,
+        shown(raw.ece, decimals),
+        `after temperature ${decimals(temperature)}: ${shown(scaled.ece, decimals)}`,
+      ],
       [`${source}: Brier score`, shown(raw.brier, decimals), `after temperature: ${shown(scaled.brier, decimals)}`],
     )
   }
@@ -92,7 +96,10 @@ async function dataOf(path: string): Promise<AnswerData> {
   }
   const config = await readAnyRunConfig(path)
   if (config.family !== 'remedi') {
-    throw new MergeError('ERR_CONFIG', `data: expected the file of a RemeDi run, received one of family ${config.family}`)
+    throw new MergeError(
+      'ERR_CONFIG',
+      `data: expected the file of a RemeDi run, received one of family ${config.family}`,
+    )
   }
   const { data, generate, reward } = config.evaluation
   if (data !== undefined) return { examples: await openDataset(data), generate, reward }
