@@ -4,47 +4,34 @@ import { extname } from 'node:path'
 import { MergeError } from '../errors.js'
 import { parseConfig } from '../parseConfig.js'
 import { type GenerateOptions, generateConfig } from '../remedi/generateConfig.js'
-import { RemediModel } from '../remedi/model.js'
 import { type RewardSpec, rewardSpec } from '../remedi/recipe.js'
 import { rewardFrom } from '../remedi/rewards.js'
 import { type Example, openDataset, split } from '../text/dataset.js'
 import { evaluateRemedi, type RemediEvaluation } from '../training/evaluateRemedi.js'
 import type { Figure } from '../training/figure.js'
+import { type AnyModelFlags, openRemediModel } from './anyModel.js'
 import { parseYaml, readAnyRunConfig } from './configFile.js'
+import { type DenoiseFlags, generateOptions } from './generateBlocks.js'
 import { percent } from './progress.js'
 
 /** What the command line says of it. */
-export interface RemediEvalFlags {
-  readonly model: string
-  readonly device?: string
-  readonly dtype?: string
-  readonly threads?: number
+export interface RemediEvalFlags extends AnyModelFlags, DenoiseFlags {
   readonly data: string
   readonly limit?: number
-  readonly steps?: number
-  readonly sampler?: string
-  readonly source?: string
   readonly reward?: string
-  readonly maxTokens?: number
-  readonly temperature?: number
-  readonly topK?: number
-  readonly topP?: number
-  readonly seed?: number
   readonly json?: boolean
 }
 
 /** Answers the data's sources and gives what was measured, as a text. */
 export async function evaluateAnswers(flags: RemediEvalFlags, signal: AbortSignal): Promise<string> {
-  const { steps, sampler, source: confidenceSource, maxTokens: maxNewTokens, temperature, topK, topP, seed } = flags
+  if (flags.chat === true) throw new MergeError('ERR_CONFIG', 'chat: expected with generate, received with eval')
   const data = await dataOf(flags.data)
-  const given = defined({ steps, sampler, confidenceSource, maxNewTokens, temperature, topK, topP, seed })
-  const settings: GenerateOptions = parseConfig(generateConfig, { ...data.generate, ...given, signal }, '')
+  const settings: GenerateOptions = { ...data.generate, ...generateOptions(flags), signal }
+  parseConfig(generateConfig, settings, '')
   const spec =
     flags.reward === undefined ? data.reward : parseConfig(rewardSpec, parseYaml(flags.reward, 'reward'), 'reward')
   const reward = spec === undefined ? {} : { reward: await rewardFrom(spec) }
-  const { device, dtype, threads } = flags
-  const placement = defined({ device, dtype, threads })
-  await using model = await RemediModel.load(flags.model, placement)
+  await using model = await openRemediModel(flags)
   const found = await evaluateRemedi(model, data.examples.slice(0, flags.limit), { ...settings, ...reward })
   return flags.json === true ? JSON.stringify(found) : answersTable(found)
 }
@@ -106,8 +93,4 @@ async function dataOf(path: string): Promise<AnswerData> {
   const all = await openDataset(config.data)
   const held = config.heldOut === 0 ? all : split(all, { heldOut: config.heldOut, seed: config.recipe.seed }).heldOut
   return { examples: held, generate, reward }
-}
-
-function defined(flags: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined))
 }

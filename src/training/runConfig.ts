@@ -62,7 +62,7 @@ export const remediRunConfig = z
       .describe('a model to start from, with its shape and tokenizer: the folder of an earlier stage'),
     model: remediConfig.optional().describe('shape of a new model'),
     ...common,
-    tokenizer: tokenizerConfig.optional().describe('how text becomes tokens, of a new model'),
+    tokenizer: tokenizerConfig.unwrap().optional().describe('how text becomes tokens, of a new model'),
     recipe: remediRecipe.describe('how the model is trained: base, sft or rl'),
     evaluation: z
       .strictObject({
