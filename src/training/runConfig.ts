@@ -67,7 +67,7 @@ export const remediRunConfig = z
     evaluation: z
       .strictObject({
         data: datasetSpec.optional().describe('examples to answer; default: those held out'),
-        generate: generateConfig.prefault({}).describe('how they are answered'),
+        generate: generateConfig.in.prefault({}).describe('how they are answered'),
         reward: rewardSpec.optional().describe('what a completion is worth'),
       })
       .prefault({})
