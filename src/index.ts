@@ -17,10 +17,12 @@ export type {
 export { modelConfig, recipe, refineConfig } from './config.js'
 export { type ErrorCode, errorCodes, isMergeError, MergeError, type MergeErrorOptions } from './errors.js'
 export { type Ablation, type AblationChanges, type AblationVariant, ablations } from './merge/ablations.js'
+export { type AlignmentInput, type AxeInput, axeLoss, ctcLoss, oaxeLoss } from './merge/alignmentLosses.js'
 export { editDistance } from './merge/distance.js'
 export type { DraftText, HoledText, TextSpan } from './merge/draft.js'
 export type { DraftExample, DraftKind } from './merge/drafts.js'
 export type { EditResult } from './merge/editResult.js'
+export * from './merge/literalLosses.js'
 export * from './merge/losses.js'
 export type { MergeFigures } from './merge/mergeTask.js'
 export type { Round } from './merge/refine.js'
@@ -34,6 +36,15 @@ export {
   stopReason,
 } from './merge/stopping.js'
 export { type CreateOptions, type LoadOptions, MergeModel } from './model.js'
+export {
+  type BernoulliStInput,
+  type BernoulliStOptions,
+  bernoulliSt,
+  bernoulliStReference,
+} from './ops/bernoulliSt.js'
+export { type CountsStOptions, countsSt, countsStReference } from './ops/countsSt.js'
+export { type PointerStInput, type PointerStOptions, pointerSt, pointerStReference } from './ops/pointerSt.js'
+export type { Drawn, Floats, NoiseOptions, StraightThrough } from './ops/straightThrough.js'
 export { parseConfig } from './parseConfig.js'
 export { type Random, randomFrom } from './random.js'
 export type { Answer, AnswerStop, BlockStatistics } from './remedi/answer.js'

@@ -1,8 +1,8 @@
 // The recipes of RemeDi: block adaptation (`base`), Remask-SFT (`sft`) and Remask-RL (`rl`), in this order.
 
 import { z } from 'zod'
+import { above, number, whole } from '../config/fields.js'
 import { checkBest, commonRecipe, scheduleConfig, withLength } from '../config.js'
-import { above, number, whole } from '../fields.js'
 import { type Schedule, warmupThenCosine } from '../training/schedule.js'
 
 const streams = (peak: number) => ({
