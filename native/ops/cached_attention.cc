@@ -6,11 +6,14 @@
 
 #include <cmath>
 
+#include "kernels/blas.h"
 #include "kernels/cpu.h"
-#include "ops/blas.h"
 
 namespace merge::ops {
 namespace {
+
+using kernels::Matrix;
+using kernels::multiply;
 
 Tensor run(const Tensor& qkv, const Offsets& offsets, Heads heads, const std::vector<Tensor>& past_B, Among among) {
   const int64_t stride = qkv.size(1), head = stride / (heads.queries + 2 * heads.keys), width = heads.queries * head;

@@ -6,11 +6,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/blas.h"
 #include "kernels/cpu.h"
-#include "ops/blas.h"
 
 namespace merge::ops {
 namespace {
+
+using kernels::Matrix;
+using kernels::multiply;
 
 // Where the parts of a [T, (H + 2G) K] row of queries, keys and values lie, in floats.
 struct Layout {

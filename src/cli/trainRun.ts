@@ -3,9 +3,8 @@
 import { join } from 'node:path'
 import { isMergeError, MergeError } from '../errors.js'
 import type { RunFolder } from '../training/runFolder.js'
-import type { StepReport } from '../training/trainer.js'
-import { evaluateRun, type OpenRun } from './openRun.js'
-import type { Progress } from './progress.js'
+import { evaluateRun, type OpenRemediRun, type OpenRun } from './openRun.js'
+import type { AnyReport, Progress } from './progress.js'
 import { runSamples } from './runSamples.js'
 import { pageRenewal, writeRunPage } from './writeRunPage.js'
 
@@ -17,13 +16,16 @@ export interface RunWatch {
 }
 
 /** Trains and saves the model; gives the last step's report, or nothing where no step was left. */
-export async function trainRun(run: OpenRun, { folder, progress, signal }: RunWatch): Promise<StepReport | undefined> {
+export async function trainRun(
+  run: OpenRun | OpenRemediRun,
+  { folder, progress, signal }: RunWatch,
+): Promise<AnyReport | undefined> {
   const { trainer, model, corruption } = run
   const canEvaluate =
     run.heldOut.length > 0 && run.heldOut.every(({ source }) => source !== undefined || corruption !== undefined)
   const firstStep = trainer.step
   const renewPage = pageRenewal(folder.folder)
-  let last: StepReport | undefined
+  let last: AnyReport | undefined
   const saveModel = async (): Promise<void> => {
     await model.save(join(folder.folder, 'model'))
     await writeRunPage(folder.folder)
@@ -33,9 +35,7 @@ export async function trainRun(run: OpenRun, { folder, progress, signal }: RunWa
       signal,
       folder,
       ...(corruption === undefined ? {} : { corruption }),
-      ...(canEvaluate
-        ? { evaluate: (current) => evaluateRun(current, run), samples: (current) => runSamples(current, run) }
-        : {}),
+      ...(canEvaluate ? looksOf(run) : {}),
     })
     for await (const report of reports) {
       last = report
@@ -60,4 +60,10 @@ export async function trainRun(run: OpenRun, { folder, progress, signal }: RunWa
       },
     )
   }
+}
+
+// What an evaluation finds and shows.
+function looksOf(run: OpenRun | OpenRemediRun) {
+  if ('evaluate' in run) return { evaluate: run.evaluate }
+  return { evaluate: () => evaluateRun(run.model, run), samples: () => runSamples(run.model, run) }
 }

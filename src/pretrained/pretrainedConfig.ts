@@ -23,8 +23,6 @@ export interface PretrainedConfig {
   readonly mask: number | undefined
   readonly endOfText: readonly number[] | undefined
   readonly policyPositions: readonly number[] | undefined
-  /** The file's content, for an export that leaves no key behind. */
-  readonly raw: Readonly<Record<string, unknown>>
 }
 
 const size = z.int().min(1)
@@ -85,7 +83,7 @@ const llama = z.looseObject({
 
 /** Reads the content of a `config.json`; `ERR_CHECKPOINT` names each key that is missing or cannot be followed. */
 export function pretrainedConfig(folder: string, content: unknown): PretrainedConfig {
-  const isLlada = z.looseObject({ d_model: z.unknown() }).safeParse(content).data?.d_model !== undefined
+  const isLlada = z.looseObject({ d_model: z.unknown().optional() }).safeParse(content).data?.d_model !== undefined
   return isLlada ? fromLlada(folder, content) : fromLlama(folder, content)
 }
 
@@ -98,7 +96,6 @@ function fromLlada(folder: string, content: unknown): PretrainedConfig {
     width: config.d_model,
     heads: config.n_heads,
     keyHeads: config.n_kv_heads ?? (isSingle ? 1 : config.n_heads),
-    // A gated feed-forward reads `mlp_ratio` as the official class does: it is the inner width itself.
     feedForward: config.mlp_hidden_size ?? (config.mlp_ratio ?? 4) * config.d_model,
     maxLength: config.max_sequence_length ?? undefined,
     ropeBase: config.rope_theta ?? 10_000,
@@ -107,7 +104,6 @@ function fromLlada(folder: string, content: unknown): PretrainedConfig {
     scaledLogits: config.scale_logits ?? false,
     policyPositions: config.upm_positions ?? undefined,
     ...idsOf(config),
-    raw: config,
   }
 }
 
@@ -131,7 +127,6 @@ function fromLlama(folder: string, content: unknown): PretrainedConfig {
     scaledLogits: false,
     policyPositions: undefined,
     ...idsOf(config),
-    raw: config,
   }
 }
 

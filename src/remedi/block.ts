@@ -92,10 +92,15 @@ export function steppedBlock(
   }
 }
 
-/** Whether a block is finished. */
-export function isFinished(block: BlockState, change: BlockChange | undefined, extraSteps: number): boolean {
-  if (change !== undefined && change.masked.length > 0) return false
+/** Whether a block has nothing to choose, before its first step. */
+export function isIdle(block: BlockState, mask: number, extraSteps: number): boolean {
+  return block.step === 0 && block.steps + extraSteps === 0 && !block.tokens.includes(mask)
+}
+
+/** Whether a block is finished by its last step. */
+export function isFinished(block: BlockState, change: BlockChange, extraSteps: number): boolean {
+  if (change.masked.length > 0) return false
   // Nothing was remasked in a correction: the next one would find the same.
-  if (block.step > block.steps && (change?.unmasked.length ?? 0) + (change?.remasked.length ?? 0) === 0) return true
+  if (block.step > block.steps && change.unmasked.length + change.remasked.length === 0) return true
   return block.step >= block.steps + extraSteps || block.isSettling
 }

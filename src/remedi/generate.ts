@@ -8,7 +8,7 @@ import type { NativeDenoise, NativeSession } from '../native.js'
 import { packFlags, packRows, rowRange } from '../rows.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { type Answer, type AnswerStop, answerOf, type BlockStatistics, statisticsOf } from './answer.js'
-import { type BlockChange, type BlockState, isFinished, newBlock, steppedBlock } from './block.js'
+import { type BlockChange, type BlockState, isFinished, isIdle, newBlock, steppedBlock } from './block.js'
 import { denoiseRecord, type GenerateConfig } from './generateConfig.js'
 import type { PromptRow } from './prompt.js'
 import { planStep, type StepPlan } from './samplers.js'
@@ -86,7 +86,7 @@ export async function* generateRows(
       await remember(session, generation, joining.filter(({ prompt }) => prompt.context.length > 0).map(contextPart))
       active.push(...joining)
       // A block without anything to choose ends before its first step.
-      const idle = active.filter(({ block }) => isFinished(block, undefined, settings.extraCorrectionSteps))
+      const idle = active.filter(({ block }) => isIdle(block, context.mask, settings.extraCorrectionSteps))
       const steps = idle.map((row) => ({ row, step: undefined }))
       if (active.length === 0) return
 

@@ -101,7 +101,7 @@ const rl = commonRecipe
   .transform(withLength)
 
 /** How a RemeDi model is trained. */
-export const remediRecipe = z.discriminatedUnion('task', [base, sft, rl])
+export const remediRecipe = z.discriminatedUnion('task', [base, sft, rl], 'expected a task: base, sft or rl')
 
 export type DiffusionRecipe = Readonly<z.output<typeof base> | z.output<typeof sft>>
 export type PolicyRecipe = Readonly<z.output<typeof rl>>

@@ -197,3 +197,20 @@ TEST(bad_shapes_are_refused) {
   CHECK_THROWS(ops::cached_attention(at::randn({4, 12}), {0, 4}, {2, 2}, {at::randn({3, 6})}, ops::Among::kAll));
   CHECK_THROWS(ops::cached_attention(at::randn({4, 12}), {0, 4}, {2, 2}, {}, ops::Among::kAll));
 }
+
+TEST(a_hidden_key_weighs_nothing_at_all) {
+  const int64_t n = 9, heads = 2, width = 4;
+  at::manual_seed(3);
+  const Tensor plain = at::randn({n, 3 * heads * width});
+  Tensor bias = at::zeros({1, n * n});
+  // Key 4 is hidden from all others.
+  for (int64_t q = 0; q < n; ++q) {
+    if (q != 4) bias[0][q * n + 4] = -INFINITY;
+  }
+  Tensor changed = plain.clone();
+  changed.select(0, 4).narrow(0, 2 * heads * width, heads * width).fill_(1e30);
+  const ops::Heads same{heads, heads};
+  const Tensor before = ops::ragged_attention(plain, {0, n}, same, bias);
+  const Tensor after = ops::ragged_attention(changed, {0, n}, same, bias);
+  for (int64_t q = 0; q < n; ++q) CHECK((q == 4) != at::equal(before[q], after[q]));
+}

@@ -155,6 +155,51 @@ TEST(a_generation_remembers_rows_of_any_length_and_forgets_them) {
   CHECK(session.memory().number("cacheBytes") == 0);
 }
 
+TEST(a_block_behind_finished_blocks_is_that_of_the_block_causal_mask) {
+  const Record config = tiny::remedi_config();
+  Session session(config);
+  const remedi::Model model(config);
+  // Two rows: prompts of 4 and 1, two finished blocks of 3, and the third.
+  std::vector<std::vector<int32_t>> whole{{5, 6, 7, 8, 9, 10, 11, 12, 13, 14, kMask, 16, kMask},
+                                          {8, 12, 13, 14, 15, 16, 17, kMask, kMask, 19}};
+  const std::vector<size_t> prompts{4, 1};
+  const auto part = [&](size_t row, size_t begin, size_t end) {
+    return std::vector<int32_t>(whole[row].begin() + begin, whole[row].begin() + end);
+  };
+  Rows all;
+  std::vector<remedi::Place> places;
+  for (size_t r = 0; r < 2; ++r) {
+    all.append(whole[r]);
+    places.insert(places.end(), prompts[r], {remedi::Place::kPrompt});
+    for (const int32_t block : {1, 2, 3}) places.insert(places.end(), 3, {block});
+  }
+  at::NoGradGuard no_grad;
+  const remedi::Sequence sequence = model.sequence(all);
+  const Tensor h = model.forward(sequence, remedi::visibility_bias(places, sequence.offsets, at::kCPU)).confidence_T;
+  // The same by steps: prompt, block, block, and then the third, which is only read.
+  const auto rows_at = [&](int64_t stage) {
+    CachedRows cached{3, {}, {}, {0, 1}};
+    for (size_t r = 0; r < 2; ++r) {
+      const size_t begin = stage == 0 ? 0 : prompts[r] + 3 * (static_cast<size_t>(stage) - 1);
+      const size_t end = stage == 0 ? prompts[r] : begin + 3;
+      cached.rows.append(part(r, begin, end));
+      for (size_t i = begin; i < end; ++i) cached.positions.push_back(static_cast<int32_t>(i));
+    }
+    return cached;
+  };
+  for (const int64_t stage : {0, 1, 2}) session.remember(rows_at(stage));
+  DenoiseInput input = blocks({part(0, 10, 13), part(1, 7, 10)}, 1);
+  input.blocks = rows_at(3);
+  const DenoiseOutput output = session.denoise(options("rank", "ups"), input);
+  for (int64_t i = 0; i < 6; ++i) {
+    const int64_t at = i < 3 ? 10 + i : 13 + 7 + i - 3;
+    CHECK_NEAR(output.score[i], h[at].item<double>(), 1e-5);
+  }
+  // The test can fail: without the finished blocks the numbers are others.
+  input.blocks.generation = 4;
+  CHECK(std::abs(session.denoise(options("rank", "ups"), input).score[0] - h[10].item<double>()) > 1e-4);
+}
+
 TEST(what_a_cache_cannot_take_is_refused) {
   Session session(tiny::remedi_config());
   DenoiseInput input = blocks({{kMask, kMask}, {kMask}}, 1);

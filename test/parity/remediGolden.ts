@@ -45,6 +45,27 @@ export async function readTensors(path: string): Promise<Map<string, HostTensor>
   )
 }
 
+/** Writes a safetensors file. */
+export async function writeTensors(path: string, tensors: ReadonlyMap<string, HostTensor>): Promise<void> {
+  let begin = 0
+  const header = Object.fromEntries(
+    [...tensors].map(([name, { shape, dtype, bytes }]) => {
+      const entry = { dtype, shape, data_offsets: [begin, begin + bytes.length] }
+      begin += bytes.length
+      return [name, entry]
+    }),
+  )
+  const text = Buffer.from(JSON.stringify(header))
+  const length = Buffer.alloc(8)
+  length.writeBigUInt64LE(BigInt(text.length))
+  await writeFile(path, Buffer.concat([length, text, ...[...tensors.values()].map(({ bytes }) => bytes)]))
+}
+
+/** The weights of a golden model. */
+export function readWeights(name: RemediName): Promise<Map<string, HostTensor>> {
+  return readTensors(golden(`${name}.safetensors`))
+}
+
 /** Its numbers. */
 export function floats({ bytes, dtype }: HostTensor): number[] {
   const width = dtype === 'I64' ? 8 : 4
@@ -65,15 +86,17 @@ export async function readShape(name: RemediName): Promise<Record<string, unknow
   return z.record(z.string(), z.unknown()).parse(JSON.parse(await readFile(golden(`${name}.json`), 'utf8')))
 }
 
-/** A folder in Hugging Face layout, removed by `dispose`. `change` may rewrite its config.json. */
+/** A folder in Hugging Face layout, removed by `dispose`. `change` may rewrite its config.json, `weights` its tensors. */
 export async function checkpointFolder(
   name: RemediName,
   change: (config: Record<string, unknown>) => Record<string, unknown> = (config) => config,
+  weights?: (tensors: Map<string, HostTensor>) => ReadonlyMap<string, HostTensor>,
 ) {
   const folder = await mkdtemp(join(tmpdir(), 'merge-lm-remedi-'))
   const path = join(folder, name)
   await mkdir(path)
-  await copyFile(golden(`${name}.safetensors`), join(path, 'model.safetensors'))
+  if (weights === undefined) await copyFile(golden(`${name}.safetensors`), join(path, 'model.safetensors'))
+  else await writeTensors(join(path, 'model.safetensors'), weights(await readWeights(name)))
   await writeFile(join(path, 'config.json'), JSON.stringify(change(await readShape(name))))
   return { path, folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) }
 }

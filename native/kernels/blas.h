@@ -7,7 +7,7 @@ extern "C" void sgemm_(const char* transpose_a, const char* transpose_b, const i
                        const float* alpha, const float* a, const int* lda, const float* b, const int* ldb,
                        const float* beta, float* c, const int* ldc);
 
-namespace merge::ops {
+namespace merge::kernels {
 
 struct Matrix {
   const float* data;
@@ -24,4 +24,4 @@ inline void multiply(bool transpose_a, bool transpose_b, int64_t rows, int64_t c
          &ldc);
 }
 
-}  // namespace merge::ops
+}  // namespace merge::kernels
