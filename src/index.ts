@@ -17,10 +17,12 @@ export type {
 export { modelConfig, recipe, refineConfig } from './config.js'
 export { type ErrorCode, errorCodes, isMergeError, MergeError, type MergeErrorOptions } from './errors.js'
 export { type Ablation, type AblationChanges, type AblationVariant, ablations } from './merge/ablations.js'
+export { type AlignmentInput, type AxeInput, axeLoss, ctcLoss, oaxeLoss } from './merge/alignmentLosses.js'
 export { editDistance } from './merge/distance.js'
 export type { DraftText, HoledText, TextSpan } from './merge/draft.js'
 export type { DraftExample, DraftKind } from './merge/drafts.js'
 export type { EditResult } from './merge/editResult.js'
+export * from './merge/literalLosses.js'
 export * from './merge/losses.js'
 export type { MergeFigures } from './merge/mergeTask.js'
 export type { Round } from './merge/refine.js'
@@ -34,20 +36,35 @@ export {
   stopReason,
 } from './merge/stopping.js'
 export { type CreateOptions, type LoadOptions, MergeModel } from './model.js'
+export {
+  type BernoulliStInput,
+  type BernoulliStOptions,
+  bernoulliSt,
+  bernoulliStReference,
+} from './ops/bernoulliSt.js'
+export { type CountsStOptions, countsSt, countsStReference } from './ops/countsSt.js'
+export { type PointerStInput, type PointerStOptions, pointerSt, pointerStReference } from './ops/pointerSt.js'
+export type { Drawn, Floats, NoiseOptions, StraightThrough } from './ops/straightThrough.js'
 export { parseConfig } from './parseConfig.js'
 export { type Random, randomFrom } from './random.js'
 export type { Answer, AnswerStop, BlockStatistics } from './remedi/answer.js'
 export { policyPositions, type RemediConfig, type RemediOptions, remediConfig } from './remedi/config.js'
 export type { DenoisingStep } from './remedi/generate.js'
 export { type GenerateConfig, type GenerateOptions, generateConfig } from './remedi/generateConfig.js'
+export * as remediLosses from './remedi/losses.js'
 export {
   type PretrainedOptions,
   type RemediCreateOptions,
   type RemediLoadOptions,
   RemediModel,
 } from './remedi/model.js'
+export * as remediNoise from './remedi/noise.js'
+export * as remediPolicy from './remedi/policy.js'
 export type { ExportOptions } from './remedi/pretrained.js'
 export type { RemediPrompt } from './remedi/prompt.js'
+export { type RemediRecipe, type RemediRecipeOptions, remediRecipe } from './remedi/recipe.js'
+export * as rewards from './remedi/rewards.js'
+export type { RemediFigures } from './remedi/task.js'
 export { type Manifest, verifyFolder } from './savedFolder.js'
 export { type BpeOptions, trainBpeTokenizer } from './text/bpe.js'
 export { byteTokenizer } from './text/byteTokenizer.js'
@@ -100,10 +117,18 @@ export {
   evaluateModel,
   type ModelEvaluation,
 } from './training/evaluate.js'
+export { evaluateRemedi, type RemediEvaluateOptions, type RemediEvaluation } from './training/evaluateRemedi.js'
 export type { Figure } from './training/figure.js'
 export type { CommonReport } from './training/report.js'
 export type { ModelKind } from './training/resume.js'
-export { type RunConfig, type RunConfigInput, runConfig } from './training/runConfig.js'
+export {
+  type RemediRunConfig,
+  type RemediRunConfigInput,
+  type RunConfig,
+  type RunConfigInput,
+  remediRunConfig,
+  runConfig,
+} from './training/runConfig.js'
 export { RunFolder } from './training/runFolder.js'
 export type { Sample, SampleSpan } from './training/sample.js'
 export {
@@ -116,4 +141,5 @@ export {
   warmupThenLinear,
 } from './training/schedule.js'
 export type { Figures, Task, TrainableModel } from './training/task.js'
+export { fitTemperature, type ScaledCalibration, scaledCalibration } from './training/temperature.js'
 export { type Dataset, type ResumeOptions, type RunOptions, type StepReport, Trainer } from './training/trainer.js'

@@ -169,7 +169,27 @@ export interface NativeAddon {
     minFrequency: number,
     specialTokens: readonly string[],
   ): Promise<string>
+  // Arrays run_op(const std::string& name, const Record& options, const Arrays& arrays) of native/operation.h
+  runOp(name: NativeOp, options: NativeRecord, arrays: NativeArrays): Promise<NativeArrays>
 }
+
+/** What `runOp` can do; native/operation.cc lists the arrays of each. */
+export type NativeOp =
+  | 'bernoulliSt'
+  | 'pointerSt'
+  | 'countsSt'
+  | 'align'
+  | 'literalRecon'
+  | 'literalCompression'
+  | 'literalPointer'
+  | 'literalGate'
+  | 'literalLength'
+  | 'axe'
+  | 'oaxe'
+  | 'ctc'
+
+/** Arrays by name, as `runOp` takes and gives them. */
+export type NativeArrays = Readonly<Record<string, Int32Array | Float32Array | Float64Array>>
 
 /**
  * Loads libtorch and the native addon on the first call; importing this package loads nothing.
@@ -237,6 +257,7 @@ function wrapAddon(addon: RawAddon): NativeAddon {
     memoryStats: () => addon.memoryStats(),
     trainBpe: (words, counts, vocabularySize, minFrequency, specialTokens) =>
       guarded(() => addon.trainBpe(words, counts, vocabularySize, minFrequency, specialTokens)),
+    runOp: (name, options, arrays) => guarded(() => addon.runOp(name, options, arrays)),
   }
 }
 

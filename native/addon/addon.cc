@@ -13,6 +13,7 @@
 #include "engine.h"
 #include "environment.h"
 #include "hosted_session.h"
+#include "operation.h"
 #include "session_object.h"
 #include "text/bpe_trainer.h"
 
@@ -109,6 +110,21 @@ Napi::Value train(const Napi::CallbackInfo& info) {
   });
 }
 
+// runOp(name, options, arrays): needs no session, and no start, as it depends on no setting of the engine.
+Napi::Value run_operation(const Napi::CallbackInfo& info) {
+  return promised(info, [&] {
+    const auto name = read_string(info[0], "op");
+    const auto options = read_record(info[1], "options");
+    // Shared, because a job is copyable and the arrays may be large.
+    const auto arrays = std::make_shared<const Arrays>(read_arrays(info[2], "arrays"));
+    Environment& environment = Environment::of(info.Env());
+    return environment.run(environment.lane(), [=]() -> Environment::Answer {
+      const auto result = std::make_shared<const Arrays>(run_op(name, options, *arrays));
+      return [result](Napi::Env env) { return to_value(env, *result); };
+    });
+  });
+}
+
 // leave(): called when the process or worker is about to exit, while libtorch is still whole
 Napi::Value leave(const Napi::CallbackInfo& info) {
   Environment::of(info.Env()).close();
@@ -132,6 +148,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   put(exports, "info", Napi::Function::New<engine_record>(env, "info"));
   put(exports, "memoryStats", Napi::Function::New<memory_stats>(env, "memoryStats"));
   put(exports, "trainBpe", Napi::Function::New<train>(env, "trainBpe"));
+  put(exports, "runOp", Napi::Function::New<run_operation>(env, "runOp"));
   put(exports, "leave", Napi::Function::New<leave>(env, "leave"));
   return exports;
 }

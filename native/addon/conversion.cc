@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 namespace merge {
 
@@ -152,6 +153,24 @@ bool is_plain_object(const Napi::Value& value) {
   return Napi::Value(env, prototype).IsNull();
 }
 
+// Own enumerable properties of a plain object.
+std::vector<std::pair<std::string, Napi::Value>> read_fields(const Napi::Value& value, const std::string& name) {
+  if (!is_plain_object(value)) refuse("ERR_CONFIG", name, "a plain object", described(value));
+  const Napi::Env env = value.Env();
+  napi_value keys = nullptr;
+  check(env, napi_get_all_property_names(env, value, napi_key_own_only,
+                                         static_cast<napi_key_filter>(napi_key_enumerable | napi_key_skip_symbols),
+                                         napi_key_numbers_to_strings, &keys));
+  const Napi::Array names(env, keys);
+  const auto object = value.As<Napi::Object>();
+  std::vector<std::pair<std::string, Napi::Value>> fields;
+  for (uint32_t i = 0; i < names.Length(); ++i) {
+    const Napi::Value key = names.Get(i);
+    fields.emplace_back(key.As<Napi::String>().Utf8Value(), object.Get(key));
+  }
+  return fields;
+}
+
 template <typename Array, typename T>
 Array to_array(Napi::Env env, const std::vector<T>& elements) {
   Array array = Array::New(env, elements.size());
@@ -225,20 +244,8 @@ std::vector<std::string> read_strings(const Napi::Value& value, const std::strin
 }
 
 Record read_record(const Napi::Value& value, const std::string& name) {
-  if (!is_plain_object(value)) refuse("ERR_CONFIG", name, "a plain object", described(value));
-  const Napi::Env env = value.Env();
-  napi_value keys = nullptr;
-  check(env, napi_get_all_property_names(env, value, napi_key_own_only,
-                                         static_cast<napi_key_filter>(napi_key_enumerable | napi_key_skip_symbols),
-                                         napi_key_numbers_to_strings, &keys));
-  const Napi::Array names(env, keys);
-  const auto object = value.As<Napi::Object>();
   Record record;
-  for (uint32_t i = 0; i < names.Length(); ++i) {
-    const Napi::HandleScope scope(env);
-    const Napi::Value key = names.Get(i);
-    const std::string field = key.As<Napi::String>().Utf8Value();
-    const Napi::Value content = object.Get(key);
+  for (const auto& [field, content] : read_fields(value, name)) {
     if (content.IsBoolean()) {
       record.set(field, Record::Value(content.As<Napi::Boolean>().Value()));
     } else if (content.IsString()) {
@@ -277,6 +284,26 @@ Rows read_rows(const Napi::Value& value, const std::string& name) {
            std::to_string(rows.offsets.back()));
   }
   return rows;
+}
+
+Arrays read_arrays(const Napi::Value& value, const std::string& name) {
+  const auto values = read_fields(value, name);
+  Arrays arrays;
+  // All are fetched before any is copied: a getter may detach another one's buffer.
+  for (const auto& [field, content] : values) {
+    const bool is_typed = content.IsTypedArray();
+    const auto type = is_typed ? content.As<Napi::TypedArray>().TypedArrayType() : napi_int8_array;
+    if (type == napi_int32_array) {
+      arrays[field] = read_elements<int32_t>(content, field, type);
+    } else if (type == napi_float32_array) {
+      arrays[field] = read_elements<float>(content, field, type);
+    } else if (type == napi_float64_array) {
+      arrays[field] = read_elements<double>(content, field, type);
+    } else {
+      refuse("ERR_INPUT", field, "an Int32Array, a Float32Array or a Float64Array", described(content));
+    }
+  }
+  return arrays;
 }
 
 std::vector<int32_t> read_int32s(const Napi::Value& value, const std::string& name) {
@@ -353,6 +380,20 @@ Napi::Value to_value(Napi::Env env, const std::map<std::string, NamedArray>& arr
     put(entry, "shape", to_shape(env, array.shape));
     put(entry, "values", to_array<Napi::Float32Array>(env, array.values));
     put(object, name.c_str(), entry);
+  }
+  return object;
+}
+
+Napi::Value to_value(Napi::Env env, const Arrays& arrays) {
+  Napi::Object object = Napi::Object::New(env);
+  for (const auto& [name, array] : arrays) {
+    if (const auto* integers = std::get_if<std::vector<int32_t>>(&array)) {
+      put(object, name.c_str(), to_array<Napi::Int32Array>(env, *integers));
+    } else if (const auto* narrow = std::get_if<std::vector<float>>(&array)) {
+      put(object, name.c_str(), to_array<Napi::Float32Array>(env, *narrow));
+    } else {
+      put(object, name.c_str(), to_array<Napi::Float64Array>(env, std::get<std::vector<double>>(array)));
+    }
   }
   return object;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine.h"
+#include "operation.h"
 
 namespace merge {
 
@@ -26,6 +27,8 @@ std::vector<std::string> read_strings(const Napi::Value& value, const std::strin
 Record read_record(const Napi::Value& value, const std::string& name);
 // {tokens, offsets}: offsets start at 0, never fall, and end at tokens.length.
 Rows read_rows(const Napi::Value& value, const std::string& name);
+// A plain object of Int32Array, Float32Array and Float64Array; own enumerable properties only.
+Arrays read_arrays(const Napi::Value& value, const std::string& name);
 std::vector<int32_t> read_int32s(const Napi::Value& value, const std::string& name);
 // A Uint8Array of `length` values from 0 to `most`.
 std::vector<uint8_t> read_flags(const Napi::Value& value, const std::string& name, int64_t length, uint8_t most);
@@ -37,6 +40,7 @@ Napi::Value to_value(Napi::Env env, const Record& record);
 Napi::Value to_value(Napi::Env env, const DenoiseOutput& step);
 Napi::Value to_value(Napi::Env env, const RoundOutput& round);
 Napi::Value to_value(Napi::Env env, const std::map<std::string, NamedArray>& arrays);
+Napi::Value to_value(Napi::Env env, const Arrays& arrays);
 Napi::Value to_value(Napi::Env env, const std::vector<ParameterInfo>& parameters);
 
 // Defines an own property; unlike Set() it never meets a setter that somebody put on Object.prototype.

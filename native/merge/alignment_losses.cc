@@ -5,6 +5,7 @@
 
 #include "error.h"
 #include "merge/assignment.h"
+#include "merge/losses.h"
 #include "nn/packed.h"
 #include "ops/straight_through.h"
 
@@ -32,18 +33,9 @@ struct RowLogits {
 };
 
 void check(const char* name, const Tensor& logits_MV, const Offsets& offsets, const Rows& targets, int64_t blank) {
-  const std::string loss = name;
-  if (logits_MV.dim() != 2 || static_cast<int64_t>(offsets.size()) != targets.count() + 1 || offsets.front() != 0 ||
-      offsets.back() != logits_MV.size(0)) {
-    throw Error("ERR_SHAPE", loss + ": expected positions in as many rows as the targets have, received others");
-  }
-  const auto is_token = [&](int64_t token) { return token >= 0 && token < logits_MV.size(1); };
-  if (!is_token(blank)) throw Error("ERR_CONFIG", loss + " blank: expected a token, received " + std::to_string(blank));
-  for (const int32_t token : targets.tokens) {
-    if (is_token(token)) continue;
-    throw Error("ERR_INPUT", loss + " targets: expected tokens below " + std::to_string(logits_MV.size(1)) +
-                                 ", received " + std::to_string(token));
-  }
+  check_positions(name, logits_MV, offsets, targets);
+  if (blank >= 0 && blank < logits_MV.size(1)) return;
+  throw Error("ERR_CONFIG", std::string(name) + " blank: expected a token, received " + std::to_string(blank));
 }
 
 // Mean over rows of what `pick` takes of each, over max(1, n).

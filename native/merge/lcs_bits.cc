@@ -1,4 +1,4 @@
-// Bit rows of the longest common subsequence: masks, the step of one token, counts.
+// Bit rows of the longest common subsequence: a mask for each symbol, then one addition for each token of X.
 #include "merge/lcs_bits.h"
 
 #include <bit>
@@ -29,8 +29,33 @@ class SymbolIndex {
 
 }  // namespace
 
-SymbolMasks::SymbolMasks(std::span<const int32_t> x, std::span<const int32_t> y)
-    : words((static_cast<int64_t>(y.size()) + 63) / 64) {
+LcsBits::LcsBits(std::span<const int32_t> x, std::span<const int32_t> y)
+    : words_(static_cast<int64_t>(y.size()) / 64 + 1) {
+  number_symbols(x, y);
+  const int64_t n = static_cast<int64_t>(x.size());
+  level_.assign(static_cast<size_t>((n + 1) * words_), ~uint64_t{0});
+  loss_.assign(static_cast<size_t>(n * words_), 0);
+  for (int64_t i = n - 1; i >= 0; --i) {
+    const uint64_t* mask = same(i);
+    const uint64_t* below = level(i + 1);
+    uint64_t* here = &level_[i * words_];
+    if (mask == nullptr) {
+      std::copy(below, below + words_, here);
+      continue;
+    }
+    // In each stretch of 1s and the 0 at its end, the 0 moves to the first hit: an addition does it, and its carries
+    // are the columns between the two, where the length has grown.
+    uint64_t carry = 0;
+    for (int64_t w = 0; w < words_; ++w) {
+      const uint64_t hit = below[w] & mask[w], sum = below[w] + hit, carried = sum + carry;
+      carry = (sum < hit) | (carried < carry);
+      loss_[i * words_ + w] = below[w] ^ hit ^ carried;
+      here[w] = carried | (below[w] ^ hit);
+    }
+  }
+}
+
+void LcsBits::number_symbols(std::span<const int32_t> x, std::span<const int32_t> y) {
   SymbolIndex index(y.size());
   int32_t symbols = 0;
   std::vector<int32_t> of_y(y.size());
@@ -39,33 +64,19 @@ SymbolMasks::SymbolMasks(std::span<const int32_t> x, std::span<const int32_t> y)
     if (slot.index < 0) slot = {y[j], symbols++};
     of_y[j] = slot.index;
   }
-  forward.assign(static_cast<size_t>(symbols * words), 0);
-  backward.assign(forward.size(), 0);
+  masks_.assign(static_cast<size_t>(symbols * words_), 0);
   for (size_t j = 0; j < y.size(); ++j) {
-    const size_t back = y.size() - 1 - j;
-    forward[of_y[j] * words + j / 64] |= uint64_t{1} << (j % 64);
-    backward[of_y[j] * words + back / 64] |= uint64_t{1} << (back % 64);
+    const size_t t = y.size() - 1 - j;
+    masks_[of_y[j] * words_ + t / 64] |= uint64_t{1} << (t % 64);
   }
-  for (const int32_t token : x) symbol.push_back(index.at(token).index);
+  symbol_.reserve(x.size());
+  for (const int32_t token : x) symbol_.push_back(index.at(token).index);
 }
 
-void LcsRow::advance(const uint64_t* mask) {
-  uint64_t carry = 0;
-  for (size_t w = 0; w < bits_.size(); ++w) {
-    const uint64_t bits = bits_[w], hit = bits & mask[w];
-    const uint64_t sum = bits + hit, carried = sum + carry;
-    carry = (sum < bits) | (carried < sum);
-    bits_[w] = carried | (bits - hit);
-  }
-}
-
-void ZeroCounts::read(const uint64_t* bits) {
-  bits_ = bits;
-  int32_t zeros = 0;
-  for (size_t w = 0; w < before_.size(); ++w) {
-    before_[w] = zeros;
-    zeros += std::popcount(~bits[w]);
-  }
+int64_t LcsBits::length() const {
+  int64_t zeros = 0;
+  for (int64_t w = 0; w < words_; ++w) zeros += std::popcount(~level_[w]);
+  return zeros;
 }
 
 }  // namespace merge

@@ -3,7 +3,6 @@
 
 #include <cmath>
 
-#include "error.h"
 #include "merge/losses.h"
 #include "nn/packed.h"
 
@@ -11,9 +10,7 @@ namespace merge {
 
 Tensor literal_recon(const Tensor& logits_TV, const Offsets& offsets, const Rows& targets) {
   const int64_t rows = targets.count();
-  if (logits_TV.dim() != 2 || static_cast<int64_t>(offsets.size()) != rows + 1 || offsets.back() != logits_TV.size(0)) {
-    throw Error("ERR_SHAPE", "literal_recon: expected positions in as many rows as the targets have, received others");
-  }
+  check_positions("literal_recon", logits_TV, offsets, targets);
   int64_t learning = 0;
   for (int64_t r = 0; r < rows; ++r) learning += targets.length(r) > 0;
   std::vector<int64_t> at_M, targets_M;

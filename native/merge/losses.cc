@@ -2,6 +2,8 @@
 // Binary cross-entropies are taken from logits: no clamp is needed there and a saturated mistake keeps its gradient.
 #include "merge/losses.h"
 
+#include "error.h"
+
 namespace merge {
 
 Tensor row_mean(const Tensor& values_N, const Tensor& rows_N, int64_t rows) {
@@ -25,6 +27,21 @@ Tensor row_log_softmax(const Tensor& score_G, const Tensor& rows_G, int64_t rows
   const Tensor top_B = none_B.scatter_reduce(0, rows_G, score_G.detach(), "amax", false);
   const Tensor shifted_G = score_G - top_B.index_select(0, rows_G);
   return shifted_G - none_B.index_add(0, rows_G, shifted_G.exp()).log().index_select(0, rows_G);
+}
+
+void check_positions(const char* name, const Tensor& logits_MV, const Offsets& offsets, const Rows& targets) {
+  const std::string loss = name;
+  bool fits = logits_MV.dim() == 2 && static_cast<int64_t>(offsets.size()) == targets.count() + 1 &&
+              offsets.front() == 0 && offsets.back() == logits_MV.size(0);
+  for (size_t r = 0; fits && r + 1 < offsets.size(); ++r) fits = offsets[r] <= offsets[r + 1];
+  if (!fits) {
+    throw Error("ERR_SHAPE", loss + ": expected positions in as many rows as the targets have, received others");
+  }
+  for (const int32_t token : targets.tokens) {
+    if (token >= 0 && token < logits_MV.size(1)) continue;
+    throw Error("ERR_INPUT", loss + " targets: expected tokens below " + std::to_string(logits_MV.size(1)) +
+                                 ", received " + std::to_string(token));
+  }
 }
 
 Tensor recon_loss(const Tensor& logits_MV, const Tensor& targets_M, double smoothing) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ops/tensor.h"
+#include "rows.h"
 
 namespace merge {
 
@@ -45,5 +46,8 @@ Tensor row_mean(const Tensor& values_N, const Tensor& rows_N, int64_t rows);
 Tensor has_values(const Tensor& rows_N, int64_t rows, const Tensor& like);
 // log softmax of the scores over each row's gaps.
 Tensor row_log_softmax(const Tensor& score_G, const Tensor& rows_G, int64_t rows);
+// Logits [M, V] of positions whose rows are `offsets`, beside as many rows of targets (ERR_SHAPE) of tokens below V
+// (ERR_INPUT). `name` is the loss.
+void check_positions(const char* name, const Tensor& logits_MV, const Offsets& offsets, const Rows& targets);
 
 }  // namespace merge

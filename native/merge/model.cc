@@ -8,51 +8,17 @@
 #include "checks.h"
 #include "merge/carry.h"
 #include "merge/soft_rows.h"
+#include "nn/encoder_config.h"
 
 namespace merge {
 namespace {
 
 constexpr double kSoftKey = 1e-6;  // what a deleted token still weighs as a key (H8)
 
-nn::Positions positions_of(const std::string& word) {
-  if (word == "relative") return nn::Positions::kRelative;
-  return word == "absolute" ? nn::Positions::kAbsolute : nn::Positions::kRope;
-}
-
 // A row between its sentinels and, where it stands behind its draft, that and a separator.
 int64_t max_positions(const Record& config) {
   const int64_t row = positive(config, "maxLength");
   return row + 2 + (config.word("condition") == "draft" ? row + 1 : 0);
-}
-
-nn::EncoderOptions encoder_options(const Record& config) {
-  const int64_t width = positive(config, "width"), heads = positive(config, "heads");
-  const int64_t layers = positive(config, "layers");
-  expect_config(width % heads == 0 && width / heads % 2 == 0,
-                "heads: expected a divisor of width " + std::to_string(width) +
-                    " that leaves an even head width, received " + std::to_string(heads));
-  // Unit-variance products at any width; the LLaMA family's .02 is this rule at width 2500.
-  const double deviation = 1.0 / std::sqrt(static_cast<double>(width));
-  const int64_t local_mix = config.integer("localMix");
-  expect_config(local_mix == 0 || (local_mix % 2 == 1 && local_mix > 0 && local_mix <= 63),
-                "localMix: expected 0 or an odd number up to 63, received " + std::to_string(local_mix));
-  const int64_t key_heads = positive(config, "keyHeads");
-  expect_config(heads % key_heads == 0, "keyHeads: expected a divisor of heads " + std::to_string(heads) +
-                                            ", received " + std::to_string(key_heads));
-  const nn::BlockOptions block{.width = width,
-                               .heads = heads,
-                               .key_heads = key_heads,
-                               .feed_forward = positive(config, "feedForward"),
-                               .norm_epsilon = config.number("normEpsilon"),
-                               .deviation = deviation,
-                               .output_deviation = deviation / std::sqrt(2.0 * static_cast<double>(layers))};
-  return {.vocabulary = positive(config, "vocabulary"),
-          .layers = layers,
-          .local_mix = local_mix,
-          .rope_base = config.number("ropeBase"),
-          .block = block,
-          .positions = positions_of(one_of(config, "positions", {"rope", "relative", "absolute"})),
-          .max_positions = max_positions(config)};
 }
 
 int64_t encodings_of(const std::string& word) { return word == "one" ? 1 : word == "two" ? 2 : 3; }
@@ -134,7 +100,7 @@ ModelOptions::ModelOptions(const Record& config)
       carry(one_of(config, "condition", {"none", "carry", "draft"}) == "carry"),
       encodings(encodings_of(one_of(config, "encodings", {"one", "two", "three"}))),
       placement(config),
-      encoder(encoder_options(config)) {}
+      encoder(nn::encoder_options(config, max_positions(config))) {}
 
 Model::Model(const Record& config)
     : options_(config),

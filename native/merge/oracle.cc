@@ -28,53 +28,87 @@ struct Matches {
   std::vector<int32_t> begin;  // [ranks + 1]
 };
 
+// Cells (i, t) from which a longest common subsequence of the whole can be completed, as bits of one row i.
+class OpenCells {
+ public:
+  OpenCells(const LcsBits& lengths, int64_t columns)
+      : lengths_(lengths), bits_(static_cast<size_t>(lengths.words())), first_(columns / 64), last_(columns / 64) {
+    bits_[last_] = uint64_t{1} << (columns % 64);
+    spread(0);
+  }
+  // Words that may hold one.
+  int64_t first() const { return first_; }
+  int64_t last() const { return last_; }
+  uint64_t word(int64_t w) const { return bits_[w]; }
+  // Cells t with the token below them, as bits of the tokens.
+  uint64_t with_token(int64_t w) const { return bits_[w] >> 1 | (w < last_ ? bits_[w + 1] << 63 : 0); }
+
+  // From row i to row i + 1: leave out x[i] where that loses nothing, or match it.
+  void advance(int64_t i) {
+    const uint64_t *same = lengths_.same(i), *loss = lengths_.loss(i);
+    if (same != nullptr) {
+      if (first_ > 0) --first_;
+      for (int64_t w = first_; w <= last_; ++w) bits_[w] = (bits_[w] & ~loss[w]) | (with_token(w) & same[w]);
+    }
+    spread(i + 1);
+  }
+
+ private:
+  // Leave out tokens of Y where that loses nothing: bits run down along the 1s of the level.
+  void spread(int64_t i) {
+    const uint64_t* level = lengths_.level(i);
+    while (last_ > 0 && bits_[last_] == 0) --last_;
+    uint64_t from_above = 0;
+    int64_t w = last_;
+    for (; w >= first_ || (from_above != 0 && w >= 0); --w) {
+      uint64_t along = level[w], reached = bits_[w] | (from_above & along);
+      for (int shift = 1; shift < 64; shift *= 2) {
+        reached |= (reached >> shift) & along;
+        along &= along >> shift;
+      }
+      bits_[w] = reached;
+      from_above = reached << 63;
+    }
+    first_ = w + 1;
+    while (first_ < last_ && bits_[first_] == 0) ++first_;
+  }
+
+  const LcsBits& lengths_;
+  std::vector<uint64_t> bits_;
+  int64_t first_, last_;
+};
+
 Matches find_matches(std::span<const int32_t> x, std::span<const int32_t> y) {
   const int64_t n = static_cast<int64_t>(x.size()), m = static_cast<int64_t>(y.size());
-  const SymbolMasks masks(x, y);
-  const int64_t words = masks.words;
-  // 1) lengths of the suffixes x[i:], from the right
-  std::vector<uint64_t> suffixes(static_cast<size_t>((n + 1) * words), ~uint64_t{0});
-  LcsRow suffix(words);
-  for (int64_t i = n - 1; i >= 0; --i) {
-    if (masks.symbol[i] >= 0) suffix.advance(&masks.backward[masks.symbol[i] * words]);
-    std::copy(suffix.bits().begin(), suffix.bits().end(), suffixes.begin() + i * words);
-  }
-  ZeroCounts after(words), before(words);
-  after.read(suffixes.data());
-  const int64_t longest = after.below(m);
-  // 2) matches whose prefix, itself and suffix make up the whole length
-  std::vector<Match> found;
-  std::vector<int32_t> newest(static_cast<size_t>(m) + 1, -1);  // by j + 1: the newest match (i, j), a row up or older
+  const LcsBits lengths(x, y);
+  const int64_t longest = lengths.length();
   Matches matches;
   matches.begin.assign(static_cast<size_t>(longest) + 1, 0);
-  LcsRow prefix(words);
-  for (int64_t i = 0; i < n; ++i) {
-    if (masks.symbol[i] < 0) continue;
-    const uint64_t* mask = &masks.forward[masks.symbol[i] * words];
-    before.read(prefix.bits().data());
-    after.read(&suffixes[(i + 1) * words]);
-    // On such a subsequence at most n - longest tokens of X are left out, and m - longest of Y.
-    const int64_t first = std::max<int64_t>(0, i - (n - longest)), last = std::min(m - 1, i + (m - longest));
-    for (int64_t w = last / 64; w >= first / 64; --w) {
-      uint64_t bits = mask[w];
-      if (w == last / 64) bits &= ~uint64_t{0} >> (63 - last % 64);
-      if (w == first / 64) bits &= ~uint64_t{0} << (first % 64);
-      while (bits != 0) {
-        const int64_t bit = 63 - std::countl_zero(bits), j = w * 64 + bit;
-        bits ^= uint64_t{1} << bit;
-        const int64_t rank = before.below(j);
-        if (rank + 1 + after.below(m - 1 - j) != longest) continue;
+  // 1) by rows: an open cell whose token matches
+  std::vector<Match> found;
+  found.reserve(static_cast<size_t>(2 * std::max(n, m)));
+  std::vector<int32_t> newest(static_cast<size_t>(m) + 1, -1);  // by j + 1: the newest match (i, j), a row up or older
+  OpenCells open(lengths, m);
+  for (int64_t i = 0; i < n; open.advance(i++)) {
+    const uint64_t* same = lengths.same(i);
+    if (same == nullptr) continue;
+    const uint64_t* level = lengths.level(i);
+    int64_t below = 0;  // S(i, t) at the first column of word w
+    for (int64_t w = 0; w <= open.last(); below += std::popcount(~level[w++])) {
+      for (uint64_t bits = open.with_token(w) & same[w]; bits != 0; bits &= bits - 1) {
+        const uint64_t lowest = bits & -bits;
+        const int64_t t = w * 64 + std::countr_zero(bits), j = m - 1 - t;
+        const int64_t rank = longest - (below + std::popcount(~level[w] & (lowest | (lowest - 1))));  // - S(i, t + 1)
         const auto number = static_cast<int32_t>(found.size());
         found.push_back({static_cast<int32_t>(i), static_cast<int32_t>(j), static_cast<int32_t>(rank)});
-        // Columns are met downwards, so the match one column left is still that of an earlier row.
+        // Columns of Y are met downwards, so the match one column left is still that of an earlier row.
         if (const int32_t up = newest[j]; up >= 0 && found[up].i == i - 1) found[up].diagonal = number;
         newest[j + 1] = number;
         ++matches.begin[rank + 1];
       }
     }
-    prefix.advance(mask);
   }
-  // 3) by rank
+  // 2) by rank
   for (int64_t r = 0; r < longest; ++r) matches.begin[r + 1] += matches.begin[r];
   std::vector<int32_t> next = matches.begin, place(found.size());
   for (size_t f = 0; f < found.size(); ++f) place[f] = next[found[f].rank]++;

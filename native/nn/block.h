@@ -1,14 +1,21 @@
-// Block: one LLaMA block, bidirectional within a row: x + attention(norm(x)), then + swiglu feed-forward(norm(x)).
+// Block: attention and feed-forward, each added to what came in, bidirectional within a row. As it stands without
+// options a LLaMA block: x + attention(norm(x)), then + swiglu feed-forward(norm(x)).
 #pragma once
 
 #include <functional>
 #include <string>
 
+#include "nn/linear.h"
+#include "nn/norm.h"
 #include "nn/parameters.h"
 #include "nn/view.h"
 #include "ops/ragged_attention.h"
 
 namespace merge::nn {
+
+enum class NormPlace { kBefore, kAfter };          // of each half's input (LLaMA), or of its sum (BERT)
+enum class Biases { kNone, kQueries, kAll };       // kQueries: of queries, keys and values alone (Qwen2)
+enum class Activation { kSwiglu, kGeglu, kGelu };  // the first two gate one half of the inner states by the other
 
 struct BlockOptions {
   int64_t width;
@@ -18,6 +25,13 @@ struct BlockOptions {
   double norm_epsilon;
   double deviation;         // initial standard deviation of the matrices
   double output_deviation;  // and of the two projections that write to the residual
+  NormKind norm = NormKind::kRms;
+  NormPlace norm_place = NormPlace::kBefore;
+  Biases biases = Biases::kNone;
+  Activation activation = Activation::kSwiglu;
+  bool attention_norm = true;  // false: the input is normalised already (first block of ModernBERT)
+
+  NormOptions norm_options() const { return {norm, width, norm_epsilon, biases == Biases::kAll}; }
 };
 
 // What looks at what: queries, keys and values [T, (H + 2G) K], turned by their positions -> [T, H K].
@@ -33,10 +47,13 @@ class Block {
   Tensor forward(const Tensor& x_TD, const View& view) const;
 
   ops::Heads heads() const { return {options_.heads, options_.key_heads}; }
+  // One of its parameters: whether that learns is whether the block does.
+  const Tensor& parameter() const { return qkv_.weight(); }
 
  private:
   BlockOptions options_;
-  Tensor attention_norm_, qkv_, attention_output_, feed_forward_norm_, gate_up_, down_;
+  Norm attention_norm_, feed_forward_norm_;
+  Linear qkv_, attention_output_, up_, down_;
 };
 
 }  // namespace merge::nn

@@ -1,16 +1,29 @@
-// Encoder: embedding, local mix, positions, blocks, final norm; the head shares the embedding's matrix.
+// Encoder: embedding, local mix, positions, blocks, final norm, head.
 #include "nn/encoder.h"
 
+#include "nn/recompute.h"
 #include "ops/relative_bias.h"
-#include "ops/rms_norm.h"
 #include "ops/rope.h"
 #include "ops/row_mix.h"
+#include "ops/window_bias.h"
 
 namespace merge::nn {
+namespace {
 
-Encoder::Encoder(Parameters& parameters, const EncoderOptions& options) : options_(options) {
-  embedding_ = parameters.add("embedding.weight", {options.vocabulary, options.block.width},
-                              {.deviation = options.block.deviation});
+Tensor embedding_of(Parameters& parameters, const EncoderOptions& options) {
+  return parameters.add("embedding.weight", {options.vocabulary, options.block.width},
+                        {.deviation = options.block.deviation});
+}
+
+}  // namespace
+
+Encoder::Encoder(Parameters& parameters, const EncoderOptions& options)
+    : options_(options),
+      embedding_(embedding_of(parameters, options)),
+      // The head adds nothing before the blocks but with a kind of its own.
+      head_(parameters, options.head, embedding_, options.block.deviation, options.block.norm_options()) {
+  const size_t first = parameters.entries().size();
+  stack_.push_back(embedding_);
   if (options.local_mix > 0) {
     mix_ = parameters.add("encoder.mix.weight", {options.local_mix, options.block.width}, {.deviation = .5});
     // Starts near the identity: a position is itself plus some of its neighbours.
@@ -24,10 +37,23 @@ Encoder::Encoder(Parameters& parameters, const EncoderOptions& options) : option
     absolute_ = parameters.add("encoder.positions.weight", {options.max_positions, options.block.width},
                                {.deviation = options.block.deviation});
   }
+  const bool before = options.block.norm_place == NormPlace::kBefore;
+  if (options.embedding_norm) embedding_norm_ = Norm(parameters, "embedding.norm", options.block.norm_options());
   for (int64_t i = 0; i < options.layers; ++i) {
-    blocks_.emplace_back(parameters, "encoder.blocks." + std::to_string(i), options.block);
+    heights_.push_back(parameters.entries().size() - first + 1);
+    BlockOptions block = options.block;
+    block.attention_norm = i > 0 || !options.embedding_norm || !before;
+    blocks_.emplace_back(parameters, "encoder.blocks." + std::to_string(i), block);
   }
-  norm_ = parameters.add("encoder.norm.weight", {options.block.width}, {.value = 1});
+  heights_.push_back(parameters.entries().size() - first + 1);
+  for (size_t e = first; e < parameters.entries().size(); ++e) stack_.push_back(parameters.entries()[e].tensor);
+  // Norms that stand after a block have normalised the last one, too.
+  if (before) norm_ = Norm(parameters, "encoder.norm", options.block.norm_options());
+}
+
+void Encoder::freeze(int64_t layers) const {
+  const size_t frozen = layers > 0 ? heights_[static_cast<size_t>(std::min(layers, options_.layers))] : 0;
+  for (size_t i = 0; i < stack_.size(); ++i) stack_[i].requires_grad_(i >= frozen);
 }
 
 Tensor Encoder::embed(const Packed& packed, at::ScalarType dtype) const {
@@ -71,10 +97,26 @@ Tensor Encoder::forward(const Tensor& embedded_TD, const View& view) const {
     x_TD = ops::row_mix(x_TD, mix_, view.offsets);
   }
   if (absolute_.defined()) x_TD = x_TD + at::embedding(absolute_, view.positions_T).to(x_TD.scalar_type());
-  for (const Block& block : blocks_) x_TD = block.forward(x_TD, view);
-  return ops::rms_norm(x_TD, norm_, options_.block.norm_epsilon);
+  x_TD = embedding_norm_.forward(x_TD);
+  const View nearby = options_.window > 0 ? local(view) : View();
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    const bool global = options_.window == 0 || static_cast<int64_t>(i) % options_.global_every == 0;
+    const View& seen = global ? view : nearby;
+    x_TD = options_.recompute ? recomputed(blocks_[i], x_TD, seen) : blocks_[i].forward(x_TD, seen);
+  }
+  return norm_.forward(x_TD);
 }
 
-Tensor Encoder::logits(const Tensor& hidden_MD) const { return widen(project(hidden_MD, embedding_)); }
+// The view of the blocks that see no farther than the window.
+View Encoder::local(const View& view) const {
+  View nearby = view;
+  if (view.angles_TK.defined()) {
+    nearby.angles_TK = ops::rope_angles(view.positions_T, view.angles_TK.size(1), options_.window_rope_base,
+                                        view.angles_TK.scalar_type());
+  }
+  const Tensor bias = ops::window_bias(view.positions_T, view.offsets, options_.window);
+  nearby.bias = view.bias.defined() ? view.bias + bias : bias;
+  return nearby;
+}
 
 }  // namespace merge::nn

@@ -1,9 +1,10 @@
-// Encoder E and its tied head H: one set of weights for all rounds.
+// Encoder E and its head H: one set of weights for all rounds.
 #pragma once
 
 #include <vector>
 
 #include "nn/block.h"
+#include "nn/head.h"
 #include "nn/packed.h"
 
 namespace merge::nn {
@@ -19,7 +20,15 @@ struct EncoderOptions {
   double rope_base;
   BlockOptions block;
   Positions positions = Positions::kRope;
-  int64_t max_positions = 0;  // of a row with its sentinels, where positions are kAbsolute
+  int64_t max_positions = 0;    // of a row with its sentinels, where positions are kAbsolute
+  bool embedding_norm = false;  // of the embeddings; where norms stand before, it is that of the first block, too
+  HeadKind head = HeadKind::kTied;
+  // Local blocks see `window` positions to each side and turn by another base; every global_every-th block, from the
+  // first, sees the whole row (ModernBERT). 0: all do.
+  int64_t window = 0;
+  int64_t global_every = 1;
+  double window_rope_base = 0;
+  bool recompute = false;  // activations of the blocks are computed again in the backward pass, not kept
 };
 
 class Encoder {
@@ -39,15 +48,25 @@ class Encoder {
   Tensor mixed_embedding(const Tensor& probability_MV) const;
   // Hidden states of embedded rows, normalised: [T, D] -> [T, D].
   Tensor forward(const Tensor& embedded_TD, const View& view) const;
-  // Tied head: hidden [M, D] -> logits [M, V], in float32 or wider.
-  Tensor logits(const Tensor& hidden_MD) const;
+  // hidden [M, D] -> logits [M, V], in float32 or wider.
+  Tensor logits(const Tensor& hidden_MD) const { return head_.forward(hidden_MD); }
+
+  // The embedding and the first `layers` blocks learn nothing until the next call; 0: all learn. Where gradients of
+  // anything before them are wanted, they still pass.
+  void freeze(int64_t layers) const;
 
   const EncoderOptions& options() const { return options_; }
 
  private:
+  View local(const View& view) const;
+
   EncoderOptions options_;
-  Tensor embedding_, mix_, relative_, absolute_, norm_;
+  Tensor embedding_, mix_, relative_, absolute_;
+  Norm embedding_norm_, norm_;
   std::vector<Block> blocks_;
+  Head head_;
+  std::vector<Tensor> stack_;    // what stands before the final norm, bottom up
+  std::vector<size_t> heights_;  // how many of them stand below block 0, 1, ..
 };
 
 }  // namespace merge::nn

@@ -3,6 +3,8 @@
 
 #include <cstdlib>
 
+#include "ops/window_bias.h"
+
 namespace merge::ops {
 
 int64_t relative_bucket(int64_t distance) {
@@ -21,12 +23,7 @@ Tensor relative_bias(const Tensor& table_HR, const Tensor& positions_T, const Of
   for (int64_t d = -kFarthest; d <= kFarthest; ++d) {
     buckets.mutable_data_ptr<int64_t>()[d + kFarthest] = relative_bucket(d);
   }
-  std::vector<Tensor> distances;
-  for (size_t r = 0; r + 1 < offsets.size(); ++r) {
-    const Tensor row = positions_T.narrow(0, offsets[r], offsets[r + 1] - offsets[r]);
-    distances.push_back((row.unsqueeze(0) - row.unsqueeze(1)).flatten());
-  }
-  const Tensor distance_S = distances.empty() ? at::empty({0}, positions_T.options()) : at::cat(distances);
+  const Tensor distance_S = distances(positions_T, offsets);
   const Tensor bucket_S =
       buckets.to(positions_T.device()).index_select(0, distance_S.clamp(-kFarthest, kFarthest).add_(kFarthest));
   return table_HR.gather(1, bucket_S.unsqueeze(0).expand({table_HR.size(0), -1}));

@@ -55,3 +55,11 @@ export async function openRemediModel(flags: AnyModelFlags): Promise<RemediModel
     ? RemediModel.load(flags.model, options)
     : RemediModel.fromPretrained(flags.model, options)
 }
+
+/** Refuses flags that only another family takes: they would do nothing. */
+export function refuse<F extends object>(flags: F, names: readonly (keyof F)[], family: string): void {
+  const given = names.find((name) => flags[name] !== undefined)
+  if (given === undefined) return
+  const flag = String(given).replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+  throw new MergeError('ERR_CONFIG', `${flag}: expected a model of family ${family}`)
+}

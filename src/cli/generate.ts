@@ -2,10 +2,9 @@
 
 import type { Command } from 'commander'
 import { refineConfig } from '../config.js'
-import { MergeError } from '../errors.js'
 import { promptDraft } from '../merge/draft.js'
 import { parseConfig } from '../parseConfig.js'
-import { type AnyModelFlags, folderKind } from './anyModel.js'
+import { type AnyModelFlags, folderKind, refuse } from './anyModel.js'
 import { type DenoiseFlags, denoiseFlagNames, generateBlocks, takesDenoising } from './generateBlocks.js'
 import { type RefineFlags, refineOptions, takesModel, takesRefinement } from './modelOptions.js'
 import { runTextCommand, type ShowFlags } from './textCommand.js'
@@ -35,14 +34,6 @@ export function addGenerate(program: Command): void {
         draftOf: promptDraft,
       }))
     })
-}
-
-// Flags of the other family would do nothing.
-function refuse<F extends object>(flags: F, names: readonly (keyof F)[], family: string): void {
-  const given = names.find((name) => flags[name] !== undefined)
-  if (given === undefined) return
-  const flag = String(given).replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-  throw new MergeError('ERR_CONFIG', `${flag}: expected a model of family ${family}`)
 }
 
 const examples = `

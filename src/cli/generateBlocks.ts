@@ -67,18 +67,22 @@ export function takesDenoising(command: Command): Command {
     .option('--order-temperature <t>', 'RemeDi: of the order of positions (default: 0, the surest first)', numberOf)
 }
 
+/** The options among the flags; absent ones keep the defaults. */
+export function generateOptions(flags: DenoiseFlags & SharedFlags): Readonly<Record<string, unknown>> {
+  const { steps, maxNewTokens, blockLength, sampler, confidenceSource, fillThreshold, remaskThreshold } = flags
+  const { extraCorrectionSteps, maxRemasksPerPosition, orderTemperature, temperature, topK, topP, seed } = flags
+  const named = { steps, maxNewTokens, blockLength, sampler, confidenceSource, fillThreshold, remaskThreshold }
+  const others = { extraCorrectionSteps, maxRemasksPerPosition, orderTemperature, temperature, topK, topP, seed }
+  return Object.fromEntries(Object.entries({ ...named, ...others }).filter(([, value]) => value !== undefined))
+}
+
 /** Answers the argument, or lines of stdin. */
 export async function generateBlocks(
   argument: string | undefined,
   flags: AnyModelFlags & DenoiseFlags & SharedFlags & ShowFlags,
 ): Promise<void> {
   using interrupt = holdInterrupts(() => process.stderr.write('\nStopping after this step.\n'))
-  const { steps, maxNewTokens, blockLength, sampler, confidenceSource, fillThreshold, remaskThreshold } = flags
-  const { extraCorrectionSteps, maxRemasksPerPosition, orderTemperature, temperature, topK, topP, seed } = flags
-  const named = { steps, maxNewTokens, blockLength, sampler, confidenceSource, fillThreshold, remaskThreshold }
-  const others = { extraCorrectionSteps, maxRemasksPerPosition, orderTemperature, temperature, topK, topP, seed }
-  const given = Object.entries({ ...named, ...others }).filter(([, value]) => value !== undefined)
-  const settings = parseConfig(generateConfig, { ...Object.fromEntries(given), signal: interrupt.signal }, '')
+  const settings = parseConfig(generateConfig, { ...generateOptions(flags), signal: interrupt.signal }, '')
   await using model = await openRemediModel(flags)
   for await (const inputs of inputTexts(argument, interrupt.signal)) {
     const prompts = inputs.map(({ text }) =>

@@ -17,7 +17,7 @@ import { unknownMetric } from '../training/best.js'
 import type { FoundCheckpoint } from '../training/checkpoint.js'
 import { evaluateEdits } from '../training/evaluate.js'
 import { evaluateRemedi } from '../training/evaluateRemedi.js'
-import type { RemediRunConfig, RunConfig } from '../training/runConfig.js'
+import { type RemediRunConfig, type RunConfig, tokenizerConfig } from '../training/runConfig.js'
 import { type ResumeOptions, Trainer } from '../training/trainer.js'
 import { type DataPrint, dataPrint } from './runRecord.js'
 
@@ -100,7 +100,7 @@ async function newRemediTrainer(
 ): Promise<RemediTrainer> {
   const team = threads === undefined ? {} : { threads }
   if (config.from !== undefined) return new Trainer(await RemediModel.load(config.from, team), config.recipe)
-  const tokenizer = await makeTokenizer({ tokenizer: config.tokenizer ?? { kind: 'byte' } }, train)
+  const tokenizer = await makeTokenizer({ tokenizer: config.tokenizer ?? tokenizerConfig.parse(undefined) }, train)
   const shape = { ...config.model, tokenizer, seed: config.recipe.seed, ...team }
   return new Trainer(await RemediModel.create(shape), config.recipe)
 }

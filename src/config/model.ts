@@ -2,21 +2,8 @@
 
 import { z } from 'zod'
 import type { NativeRecord } from '../native.js'
-import { above, whole } from './fields.js'
-
-/** Where a model runs: the only options of a loaded model that may differ from the saved one. */
-export const placement = {
-  dtype: z.enum(['float32', 'bfloat16']).default('float32').describe('compute type; weights are always float32'),
-  device: z
-    .string()
-    .regex(/^(cpu|cuda:\d+)$/, 'expected "cpu" or "cuda:<n>"')
-    .default('cpu')
-    .describe('where the model runs: cpu or cuda:<n>; never changed silently'),
-  matmulPrecision: z
-    .enum(['highest', 'medium'])
-    .default('highest')
-    .describe('medium: float32 matrices may be multiplied in bfloat16 where the processor has it (AMX), as in PyTorch'),
-}
+import { encoderFields } from './encoder.js'
+import { above, placement, whole } from './fields.js'
 
 /** What a profile means for the options that are left out (section 1). */
 export const profileDefaults = {
@@ -72,6 +59,7 @@ const modelFields = z.strictObject({
     .describe(
       'rope: queries and keys turn; relative: T5 buckets of distances; absolute: a learned table (section 1; default rope; literal: relative)',
     ),
+  ...encoderFields,
   ropeBase: above(1, 1e9).default(10_000).describe('base of the rotary positions (LLaMA)'),
   normEpsilon: above(0, 1e-2).default(1e-5).describe('epsilon of RMSNorm and LayerNorm'),
   deleter: z

@@ -5,9 +5,18 @@
 // no part in a mean over rows. Cross-entropies are taken from logits; probabilities inside KL are clamped.
 
 import type { LossWeights } from '../config.js'
+import {
+  binaryCrossEntropy,
+  clamped,
+  crossEntropy,
+  logSumExp,
+  meanKeep,
+  meanOf,
+  meanOverRows,
+  sigmoid,
+} from './lossParts.js'
 
-/** Probabilities inside a KL stay in [1e-4, 1 - 1e-4]. */
-export const probabilityFloor = 1e-4
+export { probabilityFloor } from './lossParts.js'
 
 /** One number for each of the five terms, unweighted. */
 export type LossTerms = Readonly<Record<keyof LossWeights, number>>
@@ -66,7 +75,7 @@ export function compressionLoss(input: CompressionInput): number {
   const { keepLogits, keepTargets, gate, keepReduction, keepKl } = input
   const bce = meanOf(keepLogits.length, (token) => binaryCrossEntropy(keepLogits[token] ?? 0, keepTargets[token] ?? 0))
   const kl = meanOverRows(input.offsets, (row, tokens) => {
-    return bernoulliKl(meanKeep(input, tokens), 1 - keepReduction * (gate[row] ?? 0))
+    return bernoulliKl(meanKeep(input.keepLogits, tokens), 1 - keepReduction * (gate[row] ?? 0))
   })
   return bce + keepKl * kl
 }
@@ -127,7 +136,7 @@ export function lengthLoss(input: KeepInput): number {
   return meanOverRows(input.offsets, (_, tokens) => {
     const { start, end } = tokens
     const share = meanOf(end - start, (index) => input.keepTargets[start + index] ?? 0)
-    return (meanKeep(input, tokens) - share) ** 2
+    return (meanKeep(input.keepLogits, tokens) - share) ** 2
   })
 }
 
@@ -148,66 +157,4 @@ export function bernoulliKl(p: number, q: number): number {
   const a = clamped(p)
   const b = clamped(q)
   return a * Math.log(a / b) + (1 - a) * Math.log((1 - a) / (1 - b))
-}
-
-interface Range {
-  readonly start: number
-  readonly end: number
-}
-
-function meanOf(count: number, value: (index: number) => number): number {
-  let sum = 0
-  for (let index = 0; index < count; index++) sum += value(index)
-  return count === 0 ? 0 : sum / count
-}
-
-function meanOverRows(offsets: ArrayLike<number>, value: (row: number, range: Range) => number): number {
-  let sum = 0
-  let count = 0
-  for (let row = 0; row + 1 < offsets.length; row++) {
-    const range = { start: offsets[row] ?? 0, end: offsets[row + 1] ?? 0 }
-    if (range.end === range.start) continue
-    sum += value(row, range)
-    count++
-  }
-  return count === 0 ? 0 : sum / count
-}
-
-function meanKeep({ keepLogits }: KeepInput, { start, end }: Range): number {
-  return meanOf(end - start, (index) => sigmoid(keepLogits[start + index] ?? 0))
-}
-
-// Cross-entropy of one row of a [rows x classes] table against a target smoothed over all classes.
-function crossEntropy(
-  logits: ArrayLike<number>,
-  row: number,
-  classes: number,
-  target: number,
-  smoothing: number,
-): number {
-  const start = row * classes
-  const lse = logSumExp(logits, start, start + classes)
-  const spread = meanOf(classes, (index) => lse - (logits[start + index] ?? 0))
-  return (1 - smoothing) * (lse - (logits[start + target] ?? 0)) + smoothing * spread
-}
-
-function logSumExp(values: ArrayLike<number>, start: number, end: number): number {
-  let largest = Number.NEGATIVE_INFINITY
-  for (let index = start; index < end; index++) largest = Math.max(largest, values[index] ?? 0)
-  let sum = 0
-  for (let index = start; index < end; index++) sum += Math.exp((values[index] ?? 0) - largest)
-  return largest + Math.log(sum)
-}
-
-// -y log s(z) - (1 - y) log(1 - s(z)), without overflow.
-function binaryCrossEntropy(logit: number, target: number): number {
-  return Math.max(logit, 0) - logit * target + Math.log1p(Math.exp(-Math.abs(logit)))
-}
-
-function sigmoid(logit: number): number {
-  return logit >= 0 ? 1 / (1 + Math.exp(-logit)) : Math.exp(logit) / (1 + Math.exp(logit))
-}
-
-function clamped(probability: number): number {
-  return Math.min(1 - probabilityFloor, Math.max(probabilityFloor, probability))
 }

@@ -1,7 +1,7 @@
 // The shape of a RemeDi model: its schema, the rule for the policy blocks' places, and the record that opens a session.
 
 import { z } from 'zod'
-import { above, placement, whole } from '../fields.js'
+import { above, placement, whole } from '../config/fields.js'
 import type { NativeRecord } from '../native.js'
 
 const id = whole(0, 2 ** 24)

@@ -1,7 +1,7 @@
 // How a RemeDi model generates: the options with their defaults, and the record of a denoising step.
 
 import { z } from 'zod'
-import { above, number, seed, whole } from '../fields.js'
+import { above, number, seed, whole } from '../config/fields.js'
 import type { NativeRecord } from '../native.js'
 
 const remdm = z

@@ -1,8 +1,8 @@
 // The recipes of RemeDi: block adaptation (`base`), Remask-SFT (`sft`) and Remask-RL (`rl`), in this order.
 
 import { z } from 'zod'
+import { above, number, whole } from '../config/fields.js'
 import { checkBest, commonRecipe, scheduleConfig, withLength } from '../config.js'
-import { above, number, whole } from '../fields.js'
 import { type Schedule, warmupThenCosine } from '../training/schedule.js'
 
 const streams = (peak: number) => ({
@@ -101,7 +101,7 @@ const rl = commonRecipe
   .transform(withLength)
 
 /** How a RemeDi model is trained. */
-export const remediRecipe = z.discriminatedUnion('task', [base, sft, rl])
+export const remediRecipe = z.discriminatedUnion('task', [base, sft, rl], 'expected a task: base, sft or rl')
 
 export type DiffusionRecipe = Readonly<z.output<typeof base> | z.output<typeof sft>>
 export type PolicyRecipe = Readonly<z.output<typeof rl>>

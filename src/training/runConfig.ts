@@ -62,12 +62,12 @@ export const remediRunConfig = z
       .describe('a model to start from, with its shape and tokenizer: the folder of an earlier stage'),
     model: remediConfig.optional().describe('shape of a new model'),
     ...common,
-    tokenizer: tokenizerConfig.optional().describe('how text becomes tokens, of a new model'),
+    tokenizer: tokenizerConfig.unwrap().optional().describe('how text becomes tokens, of a new model'),
     recipe: remediRecipe.describe('how the model is trained: base, sft or rl'),
     evaluation: z
       .strictObject({
         data: datasetSpec.optional().describe('examples to answer; default: those held out'),
-        generate: generateConfig.prefault({}).describe('how they are answered'),
+        generate: generateConfig.in.prefault({}).describe('how they are answered'),
         reward: rewardSpec.optional().describe('what a completion is worth'),
       })
       .prefault({})

@@ -129,6 +129,7 @@ const calls = (native, session) => ({
   start: [native.start, [1]],
   open: [native.open, [tinyConfig]],
   trainBpe: [native.trainBpe, [['ab', 'abc'], Int32Array.of(3, 2), 260, 1, ['<a>']]],
+  runOp: [native.runOp, ['countsSt', {}, { expected: new Float64Array(3), offsets: Int32Array.of(0, 3) }]],
   trainStep: [session.trainStep, [tinyStep, rows(), rows()]],
   evaluate: [session.evaluate, [tinyStep, rows(), rows()]],
   refineRound: [session.refineRound, [tinyRound, rows(), new Uint8Array(5), new Uint8Array(7)]],

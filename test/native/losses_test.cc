@@ -326,4 +326,5 @@ TEST(bad_arguments_are_refused) {
   CHECK(code_of([&] { ctc(logits, {0, 2}, rows_of({{4}}), 0); }) == "ERR_INPUT");
   CHECK(code_of([&] { ctc(logits, {0, 2}, rows_of({{0}}), 0); }) == "ERR_INPUT");
   CHECK(code_of([&] { literal_recon(logits, {0, 3}, y); }) == "ERR_SHAPE");
+  CHECK(code_of([&] { literal_recon(logits, {0, 2}, rows_of({{4}})); }) == "ERR_INPUT");
 }

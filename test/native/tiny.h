@@ -26,6 +26,16 @@ inline Record config(const std::string& dtype = "float32", const std::string& co
     record.set(name, value);
   }
   record.set("positions", std::string("rope"));
+  record.set("norm", std::string("rms"));
+  record.set("normPlace", std::string("before"));
+  record.set("embeddingNorm", false);
+  record.set("biases", std::string("none"));
+  record.set("activation", std::string("swiglu"));
+  record.set("head", std::string("tied"));
+  record.set("attentionWindow", 0.0);
+  record.set("globalEvery", 1.0);
+  record.set("localRopeBase", 10000.0);
+  record.set("activationCheckpointing", false);
   record.set("ropeBase", 10000.0);
   record.set("normEpsilon", 1e-5);
   record.set("profile", std::string("aligned"));

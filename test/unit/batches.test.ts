@@ -1,6 +1,6 @@
 // Batches: a pure function of data, seed and position; every row once an epoch; rows of like length together.
 import { describe, expect, it } from 'vitest'
-import { recipe } from '../../src/config.js'
+import { modelConfig, recipe } from '../../src/config.js'
 import { mergeTask } from '../../src/merge/mergeTask.js'
 import { byteTokenizer } from '../../src/text/byteTokenizer.js'
 import { keyboardSlips } from '../../src/text/corruption.js'
@@ -11,7 +11,8 @@ const texts = Array.from({ length: 50 }, (_, i) => `${'ab '.repeat(i % 9)}${i}`)
 const context = (options: object = {}, more: Partial<Omit<BatchContext, 'task'>> = {}): BatchContext => {
   const settings = { batchRows: 8, poolRows: 30, ...options }
   const parsed = recipe.parse(settings)
-  return { tokenizer, maxLength: 64, recipe: parsed, task: mergeTask(parsed, more.maxLength ?? 64), ...more }
+  const model = { ...modelConfig.parse({}), maxLength: more.maxLength ?? 64 }
+  return { tokenizer, maxLength: 64, recipe: parsed, task: mergeTask(parsed, model), ...more }
 }
 
 async function take(count: number, dataset: Dataset, from: BatchContext): Promise<Batch[]> {

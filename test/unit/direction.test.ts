@@ -10,9 +10,9 @@ const layersOfSrc: readonly (readonly string[])[] = [
   ['native'],
   ['parseConfig', 'rows', 'savedFolder', 'training/schedule'],
   ['config/'],
-  ['config', 'fields'],
+  ['config'],
   ['session'],
-  ['text/', 'pretrained/'],
+  ['ops/', 'text/', 'pretrained/'],
   ['training/task'],
   ['merge/', 'remedi/', 'baselines/'],
   ['training/checkpoint'],
@@ -24,7 +24,7 @@ const layersOfSrc: readonly (readonly string[])[] = [
 
 const layersOfNative: readonly (readonly string[])[] = [
   ['error.h', 'random.h', 'record.h', 'rows.h', 'checks.h', 'checks.cc'],
-  ['engine.h'],
+  ['engine.h', 'operation.h'],
   ['kernels/', 'text/'],
   ['ops/'],
   ['io/'],
@@ -32,7 +32,7 @@ const layersOfNative: readonly (readonly string[])[] = [
   ['optim/'],
   ['family.h'],
   ['merge/', 'remedi/', 'baselines/'],
-  ['family.cc', 'engine.cc'],
+  ['family.cc', 'engine.cc', 'guard.h', 'operation.cc'],
   ['addon/'],
 ]
 

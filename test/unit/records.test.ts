@@ -26,6 +26,7 @@ describe('records', () => {
     const sent = Object.keys(modelRecord(modelConfig.parse({}), ids, 0))
     const wanted = sorted(
       fieldsRead(read('native/merge/model.cc'), 'config'),
+      fieldsRead(read('native/nn/encoder_config.cc'), 'config'),
       fieldsRead(read('native/nn/placement.cc'), 'config'),
       fieldsRead(read('native/family.cc'), 'config'),
     )

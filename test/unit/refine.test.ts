@@ -11,6 +11,8 @@ const encode = (text: string) => tokenizer.encode(text)
 const id = (letter: string) => encode(letter)[0] ?? -1
 const settings = (options: object = {}) => refineConfig.parse(options)
 
+const limits = { tokenizer, maxLength: 32, condition: 'carry', countSource: 'counts' } as const
+
 async function rounds(
   behaviour: FakeBehaviour,
   drafts: string[],
@@ -19,8 +21,7 @@ async function rounds(
   const session = fakeSession(behaviour)
   const found: Round[] = []
   const states = drafts.map((draft) => draftState(encode(draft)))
-  for await (const batch of refineRows({ session, tokenizer, maxLength: 32 }, states, settings(options)))
-    found.push(...batch)
+  for await (const batch of refineRows({ session, ...limits }, states, settings(options))) found.push(...batch)
   return { rounds: found, calls: session.calls }
 }
 
@@ -91,7 +92,7 @@ describe('refineRows', () => {
       },
     })
     const state = growingState(encode('ab'), [1])
-    for await (const _ of refineRows({ session, tokenizer, maxLength: 32 }, [state], settings()));
+    for await (const _ of refineRows({ session, ...limits }, [state], settings()));
     expect(seen).toEqual([
       [
         [1, 1],
@@ -108,14 +109,28 @@ describe('refineRows', () => {
     ])
   })
 
+  it('with the draft as condition every round sees the row as it was given', async () => {
+    const session = fakeSession(growToFive)
+    const seen: string[] = []
+    const watched = {
+      ...session,
+      refineRound: (...call: Parameters<typeof session.refineRound>) => {
+        const conditions = call[4]
+        if (conditions !== undefined) seen.push(`${conditions.tokens.join()}|${conditions.offsets.join()}`)
+        return session.refineRound(...call)
+      },
+    }
+    const states = [draftState(encode('a')), draftState(encode('bcd'))]
+    for await (const _ of refineRows({ ...limits, session: watched, condition: 'draft' }, states, settings()));
+    expect(seen.length).toBeGreaterThan(1)
+    expect(new Set(seen).size).toBeLessThanOrEqual(2)
+    expect(seen[0]).toBe(`${encode('abcd').join()}|0,1,4`)
+  })
+
   it('an aborted signal rejects with its reason, before the first round and after the running one', async () => {
     const controller = new AbortController()
     const session = fakeSession(growToFive)
-    const loop = refineRows(
-      { session, tokenizer, maxLength: 32 },
-      [draftState(encode('a'))],
-      settings({ signal: controller.signal }),
-    )
+    const loop = refineRows({ session, ...limits }, [draftState(encode('a'))], settings({ signal: controller.signal }))
     await loop.next()
     const running = loop.next()
     controller.abort()
@@ -123,7 +138,7 @@ describe('refineRows', () => {
     expect(session.calls).toHaveLength(2)
     const reason = new Error('enough')
     const late = refineRows(
-      { session, tokenizer, maxLength: 32 },
+      { session, ...limits },
       [draftState(encode('a'))],
       settings({ signal: AbortSignal.abort(reason) }),
     )

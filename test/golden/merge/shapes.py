@@ -4,7 +4,10 @@ PAD, BOS, EOS, MASK, SEP = range(5)
 # The usual shape; another head count, rope base and epsilon; the one with everything switched off; shared key heads with
 # relative positions; absolute positions.
 common = {"family": "merge", "profile": "aligned", "countSource": "counts", "pad": PAD, "bos": BOS, "eos": EOS,
-          "mask": MASK, "sep": SEP, "encodings": "two", "dtype": "float32", "device": "cpu", "matmulPrecision": "highest", "seed": 1}
+          "mask": MASK, "sep": SEP, "encodings": "two", "norm": "rms", "normPlace": "before", "embeddingNorm": False,
+          "biases": "none", "activation": "swiglu", "head": "tied", "attentionWindow": 0, "globalEvery": 1,
+          "localRopeBase": 10000, "activationCheckpointing": False, "dtype": "float32", "device": "cpu",
+          "matmulPrecision": "highest", "seed": 1}
 shapes = {
     "usual": {"vocabulary": 29, "width": 16, "layers": 2, "heads": 2, "keyHeads": 2, "feedForward": 24, "maxLength": 24,
               "maxInsert": 4, "localMix": 7, "positions": "rope", "ropeBase": 10000, "normEpsilon": 1e-5,

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "engine.h"
+#include "operation.h"
 
 namespace merge {
 
@@ -137,6 +138,12 @@ Record Session::memory() const {
 }
 
 void begin_compute_thread(int64_t) {}
+
+// Every array comes back as it was.
+Arrays run_op(const std::string& name, const Record&, const Arrays& arrays) {
+  if (name != "countsSt" || arrays.empty()) throw Error("ERR_CONFIG", "op: expected countsSt and arrays");
+  return arrays;
+}
 
 Record engine_info() {
   Record info;

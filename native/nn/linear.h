@@ -1,0 +1,32 @@
+// Linear: a projection by a matrix, with or without a bias.
+#pragma once
+
+#include <string>
+
+#include "nn/parameters.h"
+
+namespace merge::nn {
+
+struct LinearOptions {
+  int64_t outputs, inputs;
+  double deviation;
+  bool bias;
+};
+
+class Linear {
+ public:
+  Linear() = default;
+  Linear(Parameters& parameters, const std::string& name, const LinearOptions& options);
+
+  // x [T, in] -> [T, out]; float32 masters are cast to x's dtype.
+  Tensor forward(const Tensor& x) const;
+  // residual + forward(x), in one pass.
+  Tensor add_to(const Tensor& residual, const Tensor& x) const;
+
+  const Tensor& weight() const { return weight_; }
+
+ private:
+  Tensor weight_, bias_;
+};
+
+}  // namespace merge::nn
