@@ -107,9 +107,9 @@ export async function readPretrained(session: NativeSession, pretrained: Pretrai
 /** How a checkpoint is written. */
 export interface ExportOptions {
   /** Of the tensors in the files. Default: as the model holds its matrices. */
-  readonly dtype?: 'float32' | 'bfloat16'
+  readonly dtype?: 'float32' | 'bfloat16' | undefined
   /** Most bytes of a file, but for a single larger tensor. Default 5e9, as Hugging Face's libraries do. */
-  readonly shardBytes?: number
+  readonly shardBytes?: number | undefined
 }
 
 /** What an export needs of a model. */
