@@ -35,9 +35,9 @@ export interface RemediEvaluation {
   /** Tokens of answers per second, all rows of a batch together. */
   readonly tokensPerSecond: number
   /**
-   * Whether confidence tells wrong tokens from right ones, on the model's own answers, read again when each block was
-   * finished; a token is wrong where it is not the target's at the same place. By source: `ups` is the trained confidence,
-   * `probability` that of the token stream. n: tokens.
+   * Whether confidence tells wrong tokens from right ones, on the model's own tokens as they stand between two denoising
+   * steps, one such moment of each block; a token is wrong where it is not the target's at the same place. By source:
+   * `ups` is the trained confidence, `probability` that of the token stream. n: visible tokens.
    */
   readonly calibration: Readonly<Record<'ups' | 'probability', ScaledCalibration>>
 }
@@ -55,13 +55,20 @@ export async function evaluateRemedi(
   options: RemediEvaluateOptions = {},
 ): Promise<RemediEvaluation> {
   const { reward, ...generating } = options
-  parseConfig(generateConfig, generating, '')
+  const { steps } = parseConfig(generateConfig, generating, '')
   const prompts = examples.map(({ source }, index) => {
     if (source === undefined) throw new MergeError('ERR_INPUT', `example ${index}: expected a source, received none`)
     return { prompt: source, key: index }
   })
+  const answers: Answer[] = []
+  const moments: Moment[] = []
   const startedAt = performance.now()
-  const answers = await model.complete(prompts, generating)
+  for await (const step of model.generate(prompts, generating)) {
+    if (step.result !== undefined) answers[step.row] = step.result
+    // Another step of each block, by its place.
+    if (step.masked.length === 0 || step.step !== 1 + ((step.row + step.block) % Math.max(1, steps - 1))) continue
+    moments.push({ row: step.row, tokens: step.tokens.slice() })
+  }
   const seconds = (performance.now() - startedAt) / 1000
   const rewards = await Promise.all(
     examples.map(async (example, index) => reward?.(example.source ?? '', answers[index]?.answer ?? '', example) ?? 0),
@@ -88,40 +95,49 @@ export async function evaluateRemedi(
     ),
     tokensPerSecond: sumOf(answers, ({ tokens }) => tokens.length) / seconds,
     calibration: {
-      ups: await calibrationBy('ups', { model, examples, answers }),
-      probability: await calibrationBy('probability', { model, examples, answers }),
+      ups: await calibrationBy('ups', { model, examples, moments }),
+      probability: await calibrationBy('probability', { model, examples, moments }),
     },
   }
 }
 
-interface Answered {
+// An answer on its way: finished blocks and one that still has masks.
+interface Moment {
+  readonly row: number
+  readonly tokens: Int32Array
+}
+
+interface Judging {
   readonly model: RemediModel
   readonly examples: readonly Example[]
-  readonly answers: readonly Answer[]
+  readonly moments: readonly Moment[]
 }
 
 async function calibrationBy(
   source: 'ups' | 'probability',
-  { model, examples, answers }: Answered,
+  { model, examples, moments }: Judging,
 ): Promise<ScaledCalibration> {
   const { tokenizer } = model
   const { blockLength } = model.config
+  const mask = model.config.mask ?? tokenizer.special.mask
   const eos = model.config.endOfText?.[0] ?? tokenizer.special.eos
   const padding = { blockLength, eos, atLeastOne: false }
-  const rows = answers.map(({ tokens }, index) => ({
-    prompt: tokenizer.encode(examples[index]?.source ?? ''),
-    answer: padAnswer(tokens, padding),
-    target: padAnswer(tokenizer.encode(examples[index]?.target ?? ''), padding),
-  }))
   const context = { session: model[sessionKey], blockLength, vocabulary: tokenizer.vocabularySize }
   const fills: JudgedFill[] = []
-  for (let first = 0; first < rows.length; first += batchRows) {
-    const batch = rows.slice(first, first + batchRows)
+  for (let first = 0; first < moments.length; first += batchRows) {
+    const batch = moments.slice(first, first + batchRows).map(({ row, tokens }) => ({
+      prompt: tokenizer.encode(examples[row]?.source ?? ''),
+      answer: padAnswer(tokens, padding),
+      target: padAnswer(tokenizer.encode(examples[row]?.target ?? ''), padding),
+    }))
     const confidences = await reread(context, batch, source)
     batch.forEach(({ answer, target }, row) => {
-      answer.forEach((token, at) => {
+      // The finished blocks before the last one were judged while they were made.
+      for (let at = answer.length - blockLength; at < answer.length; at++) {
+        const token = answer[at]
+        if (token === undefined || token === mask) continue
         fills.push({ confidence: confidences[row]?.[at] ?? 0, isRight: token === (target[at] ?? eos) })
-      })
+      }
     })
   }
   return scaledCalibration(fills)

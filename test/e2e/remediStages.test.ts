@@ -42,7 +42,7 @@ describe('merge-lm', () => {
     expect(found.code, found.errors).toBe(0)
     const figures = JSON.parse(found.output)
     expect(figures.exact.n).toBe(figures.examples)
-    expect(figures.calibration.ups.raw.auroc.n).toBe(16 * figures.examples)
+    expect(figures.calibration.ups.raw.auroc.n).toBeLessThan(16 * figures.examples)
     const shown = await runCommand([...evaluation, '--max-new-tokens', '16', '--reward', 'editDistance'], {
       cwd: folder,
     })
