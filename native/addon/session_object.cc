@@ -3,7 +3,8 @@
 
 #include <utility>
 
-#include "conversion.h"
+#include "answers.h"
+#include "arguments.h"
 
 namespace merge {
 

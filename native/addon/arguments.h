@@ -1,4 +1,4 @@
-// The checked door: JavaScript values in, engine types out, and back. Everything is copied on the JavaScript thread.
+// Arguments: JavaScript values in, engine types out. Everything is copied on the JavaScript thread.
 // Each reader throws merge::Error with what was expected and what was received; nothing is coerced.
 #pragma once
 
@@ -35,15 +35,5 @@ std::vector<uint8_t> read_flags(const Napi::Value& value, const std::string& nam
 
 // A plain object of Float64Arrays.
 std::map<std::string, std::vector<double>> read_columns(const Napi::Value& value, const std::string& name);
-
-Napi::Value to_value(Napi::Env env, const Record& record);
-Napi::Value to_value(Napi::Env env, const DenoiseOutput& step);
-Napi::Value to_value(Napi::Env env, const RoundOutput& round);
-Napi::Value to_value(Napi::Env env, const std::map<std::string, NamedArray>& arrays);
-Napi::Value to_value(Napi::Env env, const Arrays& arrays);
-Napi::Value to_value(Napi::Env env, const std::vector<ParameterInfo>& parameters);
-
-// Defines an own property; unlike Set() it never meets a setter that somebody put on Object.prototype.
-void put(const Napi::Object& object, const char* name, napi_value value);
 
 }  // namespace merge
