@@ -16,6 +16,7 @@
 #include "checks.h"
 #include "family.h"
 #include "guard.h"
+#include "nn/weight_import.h"
 #include "nn/weights.h"
 #include "optim/adamw.h"
 
@@ -221,6 +222,22 @@ void Session::draw(const std::vector<std::string>& names) {
       if (found == parameters.entries().end()) throw Error("ERR_INPUT", name + ": this model has no such parameter");
       parameters.draw(*found);
     }
+  });
+}
+
+void Session::import_weights(const std::vector<Record>& sources) {
+  guarded([&] {
+    std::vector<nn::WeightSource> plan;
+    for (const Record& source : sources) {
+      const std::string& use = one_of(source, "use", {"whole", "rows", "cut", "added"});
+      plan.push_back({source.word("target"), source.word("file"), source.word("tensor"),
+                      use == "whole"  ? nn::WeightSource::Use::kWhole
+                      : use == "rows" ? nn::WeightSource::Use::kRows
+                      : use == "cut"  ? nn::WeightSource::Use::kCut
+                                      : nn::WeightSource::Use::kAdded,
+                      source.integer("rows")});
+    }
+    nn::import_tensors(state_->family->parameters().entries(), plan);
   });
 }
 

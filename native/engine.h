@@ -134,6 +134,9 @@ class Session {
   void save(const std::string& path, const std::string& part);
   // Loads all or nothing: names, shapes and dtypes must match exactly, values must be finite.
   void load(const std::string& path, const std::string& part);
+  // Fills some of the model's tensors from other programs' safetensors files, all or nothing. A record for each source:
+  // target, file, tensor, use (whole, rows, cut or added) and rows; see nn/weight_import.h.
+  void import_weights(const std::vector<Record>& sources);
 
   // Fills rows of parameters from a safetensors file of another layout, a part at a time.
   void read_pieces(const std::string& path, const WeightPieces& pieces);

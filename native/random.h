@@ -20,6 +20,8 @@ enum class Purpose : uint64_t {
   kDenoiseToken,
   kDenoiseOrder,
   kOwnMistake,
+  kNewRow,
+  kPretrainMask,
 };
 
 // splitmix64 of its inputs, chained; passes as a counter-based generator for sampling (not for cryptography).

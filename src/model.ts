@@ -13,21 +13,24 @@ import {
   type ModelOptions,
   modelConfig,
   modelRecord,
+  type PretrainedOptions,
   placementConfig,
+  pretrainedConfig,
   type Recipe,
   type RecipeOptions,
   type RefineOptions,
   recipe,
   refineConfig,
 } from './config.js'
-import { MergeError } from './errors.js'
+import { isMergeError, MergeError } from './errors.js'
 import { type Draft, type DraftText, editableDraft, type HoledText, holedDraft, promptDraft } from './merge/draft.js'
 import { type EditResult, editRows } from './merge/editResult.js'
 import { type MergeFigures, mergeTask } from './merge/mergeTask.js'
 import { type Round, refineRows } from './merge/refine.js'
 import type { NativeSession } from './native.js'
 import { parseConfig } from './parseConfig.js'
-import { readJson, verifyFolder, writeFolder, writeJson } from './savedFolder.js'
+import { openPretrained } from './pretrained/pretrained.js'
+import { checkpointError, readJson, verifyFolder, writeFolder, writeJson } from './savedFolder.js'
 import { openSession, type SessionStart } from './session.js'
 import type { Tokenizer } from './text/tokenizer.js'
 import { loadTokenizer, saveTokenizer } from './text/tokenizerFile.js'
@@ -42,6 +45,9 @@ export type CreateOptions = ModelOptions & {
   readonly threads?: number
 }
 
+/** How to make a model from published weights; what they decide is no option. */
+export type FromPretrainedOptions = PretrainedOptions & Pick<CreateOptions, 'seed' | 'threads'>
+
 /** Where to load a model. */
 export type LoadOptions = z.input<typeof placementConfig> & { readonly threads?: number }
 
@@ -50,7 +56,12 @@ export function sessionOf(model: Pick<TrainableModel, typeof sessionKey>): Nativ
   return model[sessionKey]
 }
 /** A model over a session that is already open; only for tests of the loops. */
-export let modelOver: (session: NativeSession, config: ModelConfig, tokenizer: Tokenizer) => Promise<MergeModel>
+export let modelOver: (
+  session: NativeSession,
+  config: ModelConfig,
+  tokenizer: Tokenizer,
+  pretrained?: boolean,
+) => Promise<MergeModel>
 
 /**
  * A model. Every method runs off the event loop; a model that was disposed rejects with `ERR_DISPOSED`.
@@ -66,23 +77,31 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
   readonly tokenizer: Tokenizer
   /** Number of trainable numbers. */
   readonly parameterCount: number
+  /** Whether encoder and head started from trained weights (`fromPretrained`). */
+  readonly pretrained: boolean
   readonly #session: NativeSession
   #disposed: Promise<void> | undefined
 
   // Tests of the loops make a model by `modelOver`.
   static {
-    modelOver = async (session, config, tokenizer) => {
+    modelOver = async (session, config, tokenizer, pretrained = false) => {
       const parameters = await session.parameters()
       const sizes = parameters.map(({ shape }) => shape.reduce((product, size) => product * size, 1))
-      return new MergeModel(session, config, tokenizer, sum(sizes))
+      return new MergeModel(session, config, tokenizer, { parameterCount: sum(sizes), pretrained })
     }
   }
 
-  private constructor(session: NativeSession, config: ModelConfig, tokenizer: Tokenizer, parameterCount: number) {
+  private constructor(
+    session: NativeSession,
+    config: ModelConfig,
+    tokenizer: Tokenizer,
+    { parameterCount, pretrained }: Pick<MergeModel, 'parameterCount' | 'pretrained'>,
+  ) {
     this.#session = session
     this.config = config
     this.tokenizer = tokenizer
     this.parameterCount = parameterCount
+    this.pretrained = pretrained
   }
 
   /** A new model with random weights. */
@@ -92,6 +111,44 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
     if (typeof tokenizer?.encode !== 'function')
       throw new MergeError('ERR_CONFIG', 'tokenizer: expected a tokenizer, received none')
     return MergeModel.#open(config, tokenizer, { seed, threads })
+  }
+
+  /**
+   * A new model whose encoder and head start from a folder's weights: one of Hugging Face (config.json, safetensors,
+   * tokenizer.json; LLaMA, Mistral, Qwen2, BERT or ModernBERT), or one that `save` or a training run wrote. Deleter,
+   * inserter, gate and carry start afresh. The tokenizer is the folder's; tokens it lacks for a role get new rows, the
+   * mean of all others and a little noise. `ERR_CHECKPOINT` says what has no equal here, and which tensors do not fit.
+   *
+   * @example
+   * await using model = await MergeModel.fromPretrained('models/modernbert-base', { maxLength: 128 })
+   */
+  static async fromPretrained(folder: string, options: FromPretrainedOptions = {}): Promise<MergeModel> {
+    const { seed = 0, threads, ...rest } = options
+    const free = parseConfig(pretrainedConfig, rest, '')
+    const { shape, plan, tokenizer, longest } = await openPretrained(folder)
+    // A draft before the row and its separator take as much again.
+    const rows = free.condition === 'draft' ? 2 : 1
+    const most = Math.floor((longest - 1) / rows) - 1
+    const maxLength = free.maxLength ?? Math.min(defaultMaxLength, most)
+    if (maxLength > most)
+      throw new MergeError(
+        'ERR_CONFIG',
+        `maxLength: expected at most ${most}, as ${folder} knows no more positions, received ${maxLength}`,
+      )
+    const config = parseConfig(modelConfig, { ...free, ...shape, maxLength }, '')
+    const model = await MergeModel.#open(config, tokenizer, { seed, threads }, true)
+    try {
+      const parameters = await model.#session.parameters()
+      const filled = new Set(plan.map(({ target }) => target))
+      const empty = parameters.filter(({ name }) => /^(embedding|encoder|head)\./.test(name) && !filled.has(name))
+      if (empty.length > 0)
+        throw new MergeError('ERR_CHECKPOINT', `tensors: missing ${empty.map(({ name }) => name).join(', ')}`)
+      await model.#session.importWeights(plan)
+      return model
+    } catch (error) {
+      await model.dispose()
+      throw isMergeError(error, 'ERR_CHECKPOINT') ? checkpointError(folder, error.message, error) : error
+    }
   }
 
   /** Loads a folder that `save` or a training run wrote; every file is verified first. */
@@ -106,7 +163,7 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
       device: placement.device ?? saved.model.device,
       matmulPrecision: placement.matmulPrecision ?? saved.model.matmulPrecision,
     }
-    const model = await MergeModel.#open(config, await loadTokenizer(folder), { seed: 0, threads })
+    const model = await MergeModel.#open(config, await loadTokenizer(folder), { seed: 0, threads }, saved.pretrained)
     try {
       await model.#session.load(join(folder, 'model.safetensors'), 'model')
     } catch (error) {
@@ -116,10 +173,11 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
     return model
   }
 
-  static async #open(config: ModelConfig, tokenizer: Tokenizer, start: SessionStart) {
+  static async #open(config: ModelConfig, tokenizer: Tokenizer, start: SessionStart, pretrained = false) {
     const { pad, bos, eos, mask, sep } = tokenizer.special
     const vocabulary = { vocabulary: tokenizer.vocabularySize, pad, bos, eos, mask, sep }
-    return modelOver(await openSession(start, (seed) => modelRecord(config, vocabulary, seed)), config, tokenizer)
+    const session = await openSession(start, (seed) => modelRecord(config, vocabulary, seed))
+    return modelOver(session, config, tokenizer, pretrained)
   }
 
   /** @internal */
@@ -141,7 +199,12 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
   /** Writes the model's files, without a manifest, into a folder that is being written. */
   async writeFiles(folder: string): Promise<void> {
     this.#check()
-    await writeJson(folder, 'config.json', { format: 1, family: this.family, model: this.config })
+    await writeJson(folder, 'config.json', {
+      format: 1,
+      family: this.family,
+      pretrained: this.pretrained,
+      model: this.config,
+    })
     await saveTokenizer(this.tokenizer, folder)
     await this.#session.save(join(folder, 'model.safetensors'), 'model')
   }
@@ -253,8 +316,11 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
 const savedConfig = z.strictObject({
   format: z.literal(1),
   family: z.literal('merge'),
+  pretrained: z.boolean().default(false),
   model: modelConfig,
 })
+
+const defaultMaxLength = 256
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
 

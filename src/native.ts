@@ -85,6 +85,17 @@ export interface NativeArray {
   readonly values: Float32Array
 }
 
+/** One tensor of another program's file and its part in one of ours; `WeightSource` of native/nn/weight_import.h. */
+export interface NativeSource extends NativeRecord {
+  readonly target: string
+  /** Path of a safetensors file. */
+  readonly file: string
+  readonly tensor: string
+  /** All rows; the first `rows`, new ones behind them; as many as fit; or its first row added to all so far. */
+  readonly use: 'whole' | 'rows' | 'cut' | 'added'
+  readonly rows: number
+}
+
 /** `Session` of native/engine.h; every method runs on the compute thread. */
 export interface NativeSession {
   // Record train_step(const Record& step, const TrainBatch& batch)
@@ -144,6 +155,8 @@ export interface NativeSession {
   writePieces(path: string, pieces: NativePieces, dtype: 'float32' | 'bfloat16'): Promise<void>
   // void draw(const std::vector<std::string>& parameters)
   draw(parameters: readonly string[]): Promise<void>
+  // void import_weights(const std::vector<Record>& sources)
+  importWeights(sources: readonly NativeSource[]): Promise<void>
   // std::vector<ParameterInfo> parameters()
   parameters(): Promise<{ name: string; shape: number[] }[]>
   // Record memory()
@@ -279,6 +292,7 @@ function wrapSession(session: NativeSession): NativeSession {
     readPieces: (path, pieces) => guarded(() => session.readPieces(path, pieces)),
     writePieces: (path, pieces, dtype) => guarded(() => session.writePieces(path, pieces, dtype)),
     draw: (parameters) => guarded(() => session.draw(parameters)),
+    importWeights: (sources) => guarded(() => session.importWeights(sources)),
     parameters: () => guarded(() => session.parameters()),
     memory: () => guarded(() => session.memory()),
     dispose: () => guarded(() => session.dispose()),

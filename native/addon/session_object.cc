@@ -30,6 +30,17 @@ Environment::Answer answer_with(Result result) {
 // Rows that may be left out.
 Rows read_conditions(const Napi::Value& value) { return value.IsUndefined() ? Rows() : read_rows(value, "conditions"); }
 
+std::vector<Record> read_records(const Napi::Value& value, const std::string& name) {
+  if (!value.IsArray()) throw Error("ERR_INPUT", name + ": expected an array of plain objects");
+  const auto array = value.As<Napi::Array>();
+  std::vector<Record> records;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::HandleScope scope(value.Env());
+    records.push_back(read_record(array.Get(i), name + "[" + std::to_string(i) + "]"));
+  }
+  return records;
+}
+
 TrainBatch read_batch(const Napi::CallbackInfo& info) {
   TrainBatch batch{read_rows(info[1], "drafts"), read_rows(info[2], "targets"), read_conditions(info[3])};
   if (batch.drafts.count() != batch.targets.count()) {
@@ -89,6 +100,7 @@ Napi::Function SessionObject::define(Napi::Env env) {
                          InstanceMethod<&SessionObject::read_pieces>("readPieces"),
                          InstanceMethod<&SessionObject::write_pieces>("writePieces"),
                          InstanceMethod<&SessionObject::draw>("draw"),
+                         InstanceMethod<&SessionObject::import_weights>("importWeights"),
                          InstanceMethod<&SessionObject::parameters>("parameters"),
                          InstanceMethod<&SessionObject::memory>("memory"),
                          InstanceMethod<&SessionObject::dispose>("dispose"),
@@ -282,6 +294,15 @@ Napi::Value SessionObject::draw(const Napi::CallbackInfo& info) {
   return promised(info, [&] {
     return submit(info, [names = read_strings(info[0], "parameters")](HostedSession& hosted) -> Environment::Answer {
       hosted.session().draw(names);
+      return nullptr;
+    });
+  });
+}
+
+Napi::Value SessionObject::import_weights(const Napi::CallbackInfo& info) {
+  return promised(info, [&] {
+    return submit(info, [sources = read_records(info[0], "sources")](HostedSession& hosted) -> Environment::Answer {
+      hosted.session().import_weights(sources);
       return nullptr;
     });
   });

@@ -40,6 +40,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value read_pieces(const Napi::CallbackInfo& info);
   Napi::Value write_pieces(const Napi::CallbackInfo& info);
   Napi::Value draw(const Napi::CallbackInfo& info);
+  Napi::Value import_weights(const Napi::CallbackInfo& info);
   Napi::Value parameters(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);

@@ -1,11 +1,10 @@
 // Encoder: embedding, local mix, positions, blocks, final norm, head.
 #include "nn/encoder.h"
 
+#include "nn/position_bias.h"
 #include "nn/recompute.h"
-#include "ops/relative_bias.h"
 #include "ops/rope.h"
 #include "ops/row_mix.h"
-#include "ops/window_bias.h"
 
 namespace merge::nn {
 namespace {
@@ -30,7 +29,7 @@ Encoder::Encoder(Parameters& parameters, const EncoderOptions& options)
     mix_.detach().select(0, options.local_mix / 2).add_(1);
   }
   if (options.positions == Positions::kRelative) {
-    relative_ = parameters.add("encoder.relative.weight", {options.block.heads, ops::kRelativeBuckets},
+    relative_ = parameters.add("encoder.relative.weight", {options.block.heads, kRelativeBuckets},
                                {.deviation = options.block.deviation});
   }
   if (options.positions == Positions::kAbsolute) {
@@ -70,7 +69,7 @@ View Encoder::view(const Tensor& positions_T, const Offsets& offsets, at::Scalar
     view.angles_TK = ops::rope_angles(positions_T, options_.block.width / options_.block.heads, options_.rope_base,
                                       dtype == at::kDouble ? at::kDouble : at::kFloat);
   }
-  if (relative_.defined()) view.bias = ops::relative_bias(relative_, positions_T, offsets);
+  if (relative_.defined()) view.bias = relative_bias(relative_, positions_T, offsets);
   if (key_bias_T.defined()) {
     const Tensor key_bias = ops::key_bias(key_bias_T, offsets);
     view.bias = view.bias.defined() ? view.bias + key_bias : key_bias;
@@ -114,7 +113,7 @@ View Encoder::local(const View& view) const {
     nearby.angles_TK = ops::rope_angles(view.positions_T, view.angles_TK.size(1), options_.window_rope_base,
                                         view.angles_TK.scalar_type());
   }
-  const Tensor bias = ops::window_bias(view.positions_T, view.offsets, options_.window);
+  const Tensor bias = window_bias(view.positions_T, view.offsets, options_.window);
   nearby.bias = view.bias.defined() ? view.bias + bias : bias;
   return nearby;
 }

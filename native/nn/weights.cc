@@ -35,12 +35,6 @@ at::ScalarType dtype_of(const std::string& name, const std::string& dtype) {
   throw Error("ERR_CHECKPOINT", io::json_string(name) + ": expected a floating-point dtype, received " + dtype);
 }
 
-std::string text(at::IntArrayRef shape) {
-  std::string out = "[";
-  for (const int64_t size : shape) out += (out.size() > 1 ? ", " : "") + std::to_string(size);
-  return out + "]";
-}
-
 // A piece of so many elements is converted at a time.
 constexpr int64_t kPartElements = 1 << 23;
 
@@ -88,6 +82,22 @@ Tensor rows_of(const Piece& piece, const std::vector<Parameters::Entry>& entries
 
 }  // namespace
 
+std::string shape_text(at::IntArrayRef shape) {
+  std::string out = "[";
+  for (const int64_t size : shape) out += (out.size() > 1 ? ", " : "") + std::to_string(size);
+  return out + "]";
+}
+
+Tensor read_tensor(const io::SafetensorsReader& reader, const std::string& name) {
+  const io::TensorEntry& entry = reader.tensors().at(name);
+  Tensor values = at::empty(entry.shape, dtype_of(name, entry.dtype));
+  reader.read(entry, values.mutable_data_ptr());
+  if (!is_finite(values)) {
+    throw Error("ERR_CHECKPOINT", io::json_string(name) + ": expected finite values, received NaN or infinity");
+  }
+  return values;
+}
+
 void read_pieces(const std::string& path, const std::vector<Piece>& pieces,
                  const std::vector<Parameters::Entry>& entries) {
   at::NoGradGuard no_grad;
@@ -99,8 +109,8 @@ void read_pieces(const std::string& path, const std::vector<Piece>& pieces,
       throw Error("ERR_CHECKPOINT", io::json_string(piece.tensor) + ": the file lacks this tensor");
     const Tensor rows = rows_of(piece, entries);
     if (at::IntArrayRef(found->second.shape) != rows.sizes()) {
-      throw Error("ERR_CHECKPOINT", io::json_string(piece.tensor) + ": expected shape " + text(rows.sizes()) +
-                                        ", received " + text(found->second.shape));
+      throw Error("ERR_CHECKPOINT", io::json_string(piece.tensor) + ": expected shape " + shape_text(rows.sizes()) +
+                                        ", received " + shape_text(found->second.shape));
     }
     dtype_of(piece.tensor, found->second.dtype);
     plan.emplace_back(&found->second, rows.view({-1}));
@@ -170,15 +180,11 @@ void load_tensors(const std::string& path, const std::vector<Parameters::Entry>&
     if (found == reader.tensors().end())
       throw Error("ERR_CHECKPOINT", io::json_string(entry.name) + ": the file lacks this tensor");
     if (at::IntArrayRef(found->second.shape) != entry.tensor.sizes()) {
-      throw Error("ERR_CHECKPOINT", io::json_string(entry.name) + ": expected shape " + text(entry.tensor.sizes()) +
-                                        ", received " + text(found->second.shape));
+      throw Error("ERR_CHECKPOINT", io::json_string(entry.name) + ": expected shape " +
+                                        shape_text(entry.tensor.sizes()) + ", received " +
+                                        shape_text(found->second.shape));
     }
-    Tensor values = at::empty(found->second.shape, dtype_of(entry.name, found->second.dtype));
-    reader.read(found->second, values.mutable_data_ptr());
-    if (!is_finite(values)) {
-      throw Error("ERR_CHECKPOINT", io::json_string(entry.name) + ": expected finite values, received NaN or infinity");
-    }
-    loaded.push_back(values);
+    loaded.push_back(read_tensor(reader, entry.name));
   }
   for (size_t i = 0; i < entries.size(); ++i) entries[i].tensor.detach().copy_(loaded[i]);
 }

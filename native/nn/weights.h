@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "io/safetensors.h"
 #include "nn/parameters.h"
 
 namespace merge::nn {
@@ -33,5 +34,11 @@ void read_pieces(const std::string& path, const std::vector<Piece>& pieces,
 // written.
 void write_pieces(const std::string& path, const std::vector<Piece>& pieces, const std::string& dtype,
                   const std::vector<Parameters::Entry>& entries);
+// One tensor of a file on the host, in the file's dtype; it must be there. Throws ERR_CHECKPOINT unless it is
+// floating-point and finite.
+Tensor read_tensor(const io::SafetensorsReader& reader, const std::string& name);
+
+// A shape as messages show it: [3, 4].
+std::string shape_text(at::IntArrayRef shape);
 
 }  // namespace merge::nn

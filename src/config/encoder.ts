@@ -1,7 +1,7 @@
 // encoderFields: what published encoders do otherwise than a LLaMA block, and what an encoder costs in memory.
 
 import { z } from 'zod'
-import { whole } from './fields.js'
+import { above, whole } from './fields.js'
 
 /** Options of the encoder and its head that imported weights bring along; the defaults are LLaMA's. */
 export const encoderFields = {
@@ -32,11 +32,7 @@ export const encoderFields = {
   globalEvery: whole(1, 256)
     .default(1)
     .describe('with a window: every n-th block, from the first, sees the whole row (ModernBERT: 3)'),
-  localRopeBase: z
-    .number('expected a number above 0')
-    .gt(0, 'expected a number above 0')
-    .default(10_000)
-    .describe('base of the rotary positions in local blocks (ModernBERT)'),
+  localRopeBase: above(0, 1e9).default(10_000).describe('base of the rotary positions in local blocks (ModernBERT)'),
   activationCheckpointing: z
     .boolean()
     .default(false)

@@ -125,6 +125,49 @@ export const modelConfig = modelFields
 export type ModelConfig = Readonly<z.output<typeof modelConfig>>
 export type ModelOptions = z.input<typeof modelConfig>
 
+// What imported weights decide.
+const shape = {
+  layers: true,
+  width: true,
+  heads: true,
+  keyHeads: true,
+  feedForward: true,
+  localMix: true,
+  positions: true,
+  ropeBase: true,
+  normEpsilon: true,
+  norm: true,
+  normPlace: true,
+  embeddingNorm: true,
+  biases: true,
+  activation: true,
+  head: true,
+  attentionWindow: true,
+  globalEvery: true,
+  localRopeBase: true,
+} as const
+
+/** The shape of an encoder and its head: what imported weights decide; what is left out has its default. */
+export type EncoderShape = Pick<ModelOptions, keyof typeof shape>
+
+/** The encoder's shape among a model's options. */
+export function encoderShape(config: ModelConfig): EncoderShape {
+  return modelFields.pick(shape).strip().parse(config)
+}
+
+/** What stays free in a model whose encoder and head start from a folder's weights. */
+export const pretrainedConfig = modelFields.omit(shape).extend({
+  maxLength: modelFields.shape.maxLength
+    .unwrap()
+    .optional()
+    .describe(
+      'most tokens of a row, sentinels not counted; default 256, or less where the weights know fewer positions',
+    ),
+})
+
+export type PretrainedConfig = z.output<typeof pretrainedConfig>
+export type PretrainedOptions = z.input<typeof pretrainedConfig>
+
 /** What `MergeModel.load` may change: device, dtype and matmulPrecision; left out, they stay as saved. */
 export const placementConfig = z.strictObject({
   dtype: placement.dtype.unwrap().optional(),

@@ -29,6 +29,8 @@ import {
 export interface HuggingFaceTokenizerOptions {
   /** Text of the token that plays a role, where it is not a usual name such as `[MASK]` or `<s>`. */
   readonly special?: Partial<Readonly<Record<Role, string>>>
+  /** The same, where the file has such a token and no other role took it; the usual names come after these. */
+  readonly usual?: Partial<Readonly<Record<Role, string>>>
   /** Longest text, in UTF-16 units. Default 1,048,576. */
   readonly maxInputLength?: number
 }
@@ -48,7 +50,7 @@ export function huggingFaceTokenizer(json: unknown, options: HuggingFaceTokenize
   }
   const file = parsed.data
   const maxInputLength = options.maxInputLength ?? defaultMaxInputLength
-  const { special, vocabularySize, reserved } = assignRoles(file, options.special ?? {})
+  const { special, vocabularySize, reserved } = assignRoles(file, options.special ?? {}, options.usual)
   const reservedIds = new Set([...reserved.values(), ...roles.map((role) => special[role])])
   const engine = openEngine(file, reserved)
   const lossless = isByteLevel(file)

@@ -26,6 +26,9 @@ export const roles = ['pad', 'bos', 'eos', 'mask', 'sep'] as const
 /** A part that a special token plays in a row. */
 export type Role = (typeof roles)[number]
 
+/** Tokens by the role they play. */
+export type RoleNames = Partial<Readonly<Record<Role, string>>>
+
 /** What each role is called in the wild, most specific first. */
 const knownNames: Readonly<Record<Role, readonly string[]>> = {
   pad: ['[PAD]', '<pad>', '<|pad|>', '<|finetune_right_pad_id|>'],
@@ -37,8 +40,9 @@ const knownNames: Readonly<Record<Role, readonly string[]>> = {
 
 /**
  * Which id plays which role, and every token that text must not produce. Roles without a token get new ids at the end.
+ * A wanted token must be there; a usual one is taken before the names in the wild where it is there and free.
  */
-export function assignRoles(file: TokenizerFile, wanted: Partial<Readonly<Record<Role, string>>>): Roles {
+export function assignRoles(file: TokenizerFile, wanted: RoleNames, usual: RoleNames = {}): Roles {
   const idOf = tokenIds(file)
   const unknown = unknownToken(file)
   const reserved = new Map<string, number>()
@@ -56,7 +60,7 @@ export function assignRoles(file: TokenizerFile, wanted: Partial<Readonly<Record
         `special.${role}: expected a token of the vocabulary, received ${JSON.stringify(name)}`,
       )
     }
-    for (const candidate of name === undefined ? knownNames[role] : [name]) {
+    for (const candidate of name === undefined ? candidates(role, usual) : [name]) {
       const id = idOf.get(candidate)
       // One id cannot play two roles (GPT-2 has one token for both ends), nor be what unknown text becomes.
       if (id === undefined || taken.has(id) || candidate === unknown) continue
@@ -80,6 +84,47 @@ export function assignRoles(file: TokenizerFile, wanted: Partial<Readonly<Record
     sep: assign('sep'),
   }
   return { special, vocabularySize, reserved }
+}
+
+function candidates(role: Role, usual: RoleNames): readonly string[] {
+  const name = usual[role]
+  // Many name their end of text where no padding was planned.
+  const isOwn = role !== 'pad' || roles.every((other) => other === 'pad' || usual[other] !== name)
+  return name === undefined || !isOwn ? knownNames[role] : [name, ...knownNames[role]]
+}
+
+const tokenName = z
+  .union([z.string(), z.looseObject({ content: z.string() }).transform(({ content }) => content)])
+  .nullish()
+  .catch(undefined)
+const tokenNames = z.looseObject({
+  pad_token: tokenName,
+  bos_token: tokenName,
+  cls_token: tokenName,
+  eos_token: tokenName,
+  sep_token: tokenName,
+  mask_token: tokenName,
+})
+
+/** The roles that a `tokenizer_config.json` names; a text between [CLS] and [SEP] begins and ends with them. */
+export function configuredRoles(config: unknown): RoleNames {
+  const read = tokenNames.safeParse(config)
+  if (!read.success) return {}
+  const { pad_token, bos_token, cls_token, eos_token, sep_token, mask_token } = read.data
+  const named: readonly (readonly [Role, string | null | undefined])[] = [
+    ['pad', pad_token],
+    ['bos', bos_token ?? cls_token],
+    ['eos', eos_token ?? sep_token],
+    ['mask', mask_token],
+    ['sep', sep_token],
+  ]
+  return Object.fromEntries(named.flatMap(([role, name]) => (typeof name === 'string' ? [[role, name]] : [])))
+}
+
+/** What `tokenizer_config.json` says of these roles, for a `tokenizer.json` that has a token for each. */
+export function roleConfig(file: TokenizerFile, special: SpecialIds): Readonly<Record<string, string>> {
+  const nameOf = new Map([...tokenIds(file)].map(([name, id]) => [id, name]))
+  return Object.fromEntries(roles.map((role) => [`${role}_token`, nameOf.get(special[role]) ?? '']))
 }
 
 /** What {@link assignRoles} found. */

@@ -9,7 +9,7 @@
 #include <limits>
 
 #include "check.h"
-#include "ops/relative_bias.h"
+#include "nn/position_bias.h"
 
 using namespace merge;
 
@@ -187,8 +187,8 @@ TEST(buckets_are_those_of_t5) {
   for (size_t bucket = 0; bucket < begins.size(); ++bucket) {
     const int64_t last = bucket + 1 < begins.size() ? begins[bucket + 1] - 1 : 100000;
     for (const int64_t n : {begins[bucket], last}) {
-      CHECK(ops::relative_bucket(-n) == static_cast<int64_t>(bucket));
-      CHECK(n == 0 || ops::relative_bucket(n) == static_cast<int64_t>(bucket) + 16);
+      CHECK(nn::relative_bucket(-n) == static_cast<int64_t>(bucket));
+      CHECK(n == 0 || nn::relative_bucket(n) == static_cast<int64_t>(bucket) + 16);
     }
   }
 }

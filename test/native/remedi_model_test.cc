@@ -78,7 +78,9 @@ TEST(zero_back_projections_leave_the_token_stream_alone) {
   const auto& options = model.options();
   nn::Parameters others(0);
   Tensor x = at::embedding(parameter(model.parameters(), "embedding.weight"), sequence.tokens_T);
-  const nn::View view{sequence.offsets, ops::rope_angles(sequence.positions_T, 8, 10000, at::kDouble), {}};
+  nn::View view;
+  view.offsets = sequence.offsets;
+  view.angles_TK = ops::rope_angles(sequence.positions_T, 8, 10000, at::kDouble);
   for (int64_t b = 0; b < options.layers; ++b) {
     const std::string name = "token.blocks." + std::to_string(b);
     const nn::Block block(others, name, options.block);

@@ -122,6 +122,7 @@ export function fakeSession(behaviour: FakeBehaviour = {}): FakeSession {
     readPieces: async () => undefined,
     writePieces: async () => undefined,
     draw: async () => undefined,
+    importWeights: async () => undefined,
     parameters: async () => [
       { name: 'embedding.weight', shape: [10, 4] },
       { name: 'gate.linear.bias', shape: [1] },

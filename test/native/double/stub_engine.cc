@@ -117,6 +117,8 @@ std::map<std::string, NamedArray> Session::inspect(const Rows& rows, const std::
 }
 
 void Session::save(const std::string&, const std::string&) {}
+void Session::import_weights(const std::vector<Record>&) {}
+
 void Session::load(const std::string& path, const std::string&) {
   throw Error("ERR_CHECKPOINT", "checkpoint: expected a file, received " + path);
 }
