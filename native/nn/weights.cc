@@ -58,8 +58,10 @@ bool is_finite(const Tensor& values) {
       return all_finite<uint32_t>(data, host.numel(), 0x7f800000);
     case at::kHalf:
       return all_finite<uint16_t>(data, host.numel(), 0x7c00);
-    default:
+    case at::kBFloat16:
       return all_finite<uint16_t>(data, host.numel(), 0x7f80);
+    default:
+      throw Error("ERR_INTERNAL", "weights: a tensor of this dtype is never saved");
   }
 }
 
