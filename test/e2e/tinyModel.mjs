@@ -90,6 +90,7 @@ export const tinyRound = {
   keepThreshold: 0.5,
   fillThreshold: 0,
   fillShare: 0,
+  generation: -1,
   countSource: 'counts',
   lengthRatio: 1,
   targetLength: 32,

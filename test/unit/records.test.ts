@@ -58,7 +58,11 @@ describe('records', () => {
 
   it('of a refinement round', () => {
     const sent = Object.keys(
-      roundRecord(refineConfig.parse({}), { round: 0, maxLength: 10, shift: -1 }, modelConfig.parse({})),
+      roundRecord(
+        refineConfig.parse({}),
+        { round: 0, maxLength: 10, shift: -1, generation: -1 },
+        modelConfig.parse({}),
+      ),
     )
     const wanted = sorted(fieldsRead(read('native/merge/round.cc'), 'record'), fieldsRead(engine + family, 'options'))
     expect(wanted.length).toBeGreaterThan(7)
