@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { modelConfig, modelRecord, recipe, refineConfig, roundRecord, stepRecord } from '../../src/config.js'
 import { remediConfig, remediRecord } from '../../src/remedi/config.js'
+import { denoiseRecord, generateConfig } from '../../src/remedi/generateConfig.js'
 
 const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8')
 
@@ -66,6 +67,13 @@ describe('records', () => {
     )
     const wanted = sorted(fieldsRead(read('native/merge/round.cc'), 'record'), fieldsRead(engine + family, 'options'))
     expect(wanted.length).toBeGreaterThan(7)
+    expect(wanted).toEqual(sorted(sent))
+  })
+
+  it('of a denoising step', () => {
+    const sent = Object.keys(denoiseRecord(generateConfig.parse({}), { policy: 'rank', vocabulary: 10 }))
+    const wanted = fieldsRead(read('native/remedi/denoise.cc'), 'record')
+    expect(wanted.length).toBeGreaterThan(6)
     expect(wanted).toEqual(sorted(sent))
   })
 
