@@ -68,7 +68,7 @@ void Parameters::zero_gradients() {
     group.gradients = at::zeros_like(group.values);
     int64_t begin = 0;
     for (auto& entry : entries_) {
-      if ((entry.tensor.dim() > 1) != group.decayed) continue;
+      if (!is_of(entry, group)) continue;
       entry.tensor.mutable_grad() = group.gradients.narrow(0, begin, entry.tensor.numel()).view(entry.tensor.sizes());
       begin += entry.tensor.numel();
     }

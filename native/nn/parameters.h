@@ -38,6 +38,9 @@ class Parameters {
   std::vector<Group>& groups() { return groups_; }
   const std::vector<Group>& groups() const { return groups_; }
 
+  // Whether an entry lies in a group's buffer; there, entries follow each other in their order.
+  bool is_of(const Entry& entry, const Group& group) const { return (entry.tensor.dim() > 1) == group.decayed; }
+
   void zero_gradients();
   // The 2-norm over all gradients, in float32 (float64 for a float64 model).
   Tensor gradient_norm() const;

@@ -2,6 +2,7 @@
 
 import { join } from 'node:path'
 import { isMergeError, MergeError } from '../errors.js'
+import { maskedAccuracy } from '../training/maskedAccuracy.js'
 import type { RunFolder } from '../training/runFolder.js'
 import type { StepReport } from '../training/trainer.js'
 import { evaluateRun, type OpenRun } from './openRun.js'
@@ -19,8 +20,11 @@ export interface RunWatch {
 /** Trains and saves the model; gives the last step's report, or nothing where no step was left. */
 export async function trainRun(run: OpenRun, { folder, progress, signal }: RunWatch): Promise<StepReport | undefined> {
   const { trainer, model, corruption } = run
+  const pretrains = trainer.recipe.task === 'pretrain' && run.heldOut.length > 0
   const canEvaluate =
-    run.heldOut.length > 0 && run.heldOut.every(({ source }) => source !== undefined || corruption !== undefined)
+    !pretrains &&
+    run.heldOut.length > 0 &&
+    run.heldOut.every(({ source }) => source !== undefined || corruption !== undefined)
   const firstStep = trainer.step
   const renewPage = pageRenewal(folder.folder)
   let last: StepReport | undefined
@@ -33,6 +37,9 @@ export async function trainRun(run: OpenRun, { folder, progress, signal }: RunWa
       signal,
       folder,
       ...(corruption === undefined ? {} : { corruption }),
+      ...(pretrains
+        ? { evaluate: async (current) => ({ ...(await maskedAccuracy(current, run.heldOut, trainer.recipe)) }) }
+        : {}),
       ...(canEvaluate
         ? { evaluate: (current) => evaluateRun(current, run), samples: (current) => runSamples(current, run) }
         : {}),

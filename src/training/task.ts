@@ -69,4 +69,6 @@ export interface Task<F extends Figures = Figures> {
   step?(session: NativeSession, record: NativeRecord, batch: TaskBatch): Promise<Readonly<Record<string, number>>>
   /** What this task adds to the report of a step. */
   figures(number: ReadNumber): F
+  /** What in the recipe is probably not meant, a sentence each. */
+  readonly warnings?: readonly string[]
 }
