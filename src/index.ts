@@ -9,6 +9,7 @@ export type {
   LossWeights,
   ModelConfig,
   ModelOptions,
+  PretrainedOptions,
   Recipe,
   RecipeOptions,
   RefineConfig,
@@ -35,7 +36,7 @@ export {
   type StopRule,
   stopReason,
 } from './merge/stopping.js'
-export { type CreateOptions, type LoadOptions, MergeModel } from './model.js'
+export { type CreateOptions, type FromPretrainedOptions, type LoadOptions, MergeModel } from './model.js'
 export {
   type BernoulliStInput,
   type BernoulliStOptions,
@@ -98,6 +99,7 @@ export {
   type ModelEvaluation,
 } from './training/evaluate.js'
 export type { Figure } from './training/figure.js'
+export { type MaskedAccuracy, maskedAccuracy } from './training/maskedAccuracy.js'
 export type { CommonReport } from './training/report.js'
 export type { ModelKind } from './training/resume.js'
 export { type RunConfig, type RunConfigInput, runConfig } from './training/runConfig.js'

@@ -48,6 +48,7 @@ void AdamW::step(nn::Parameters& parameters, const AdamWOptions& options) {
       begin += size;
       ++index;
     }
+    if (values.empty()) continue;
     at::_fused_adamw_(values, gradients, firsts, seconds, {}, steps, options.learning_rate, options.beta1,
                       options.beta2, group.decayed ? options.weight_decay : 0.0, options.epsilon, /*amsgrad=*/false,
                       /*maximize=*/false);
