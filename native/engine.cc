@@ -7,6 +7,7 @@
 #include <c10/core/CPUAllocator.h>
 #include <torch/headeronly/version.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -41,9 +42,72 @@ void check_update(const Record& step) {
   for (const char* name : {"beta1", "beta2"}) check_range(step, name, 0, 1);
 }
 
+AdamWOptions update_options(const Record& step, const nn::Parameters& parameters) {
+  AdamWOptions options{.learning_rate = step.number("learningRate"),
+                       .second_learning_rate = 0,
+                       .beta1 = step.number("beta1"),
+                       .beta2 = step.number("beta2"),
+                       .epsilon = step.number("epsilon"),
+                       .weight_decay = step.number("weightDecay")};
+  const bool has_second = std::any_of(parameters.groups().begin(), parameters.groups().end(),
+                                      [](const auto& group) { return group.second; });
+  if (has_second) {
+    check_range(step, "secondLearningRate", 0, std::numeric_limits<double>::max());
+    options.second_learning_rate = step.number("secondLearningRate");
+  }
+  return options;
+}
+
 NamedArray host_array(const Tensor& tensor) {
   const Tensor host = tensor.detach().to(at::kCPU, at::kFloat).contiguous();
   return {host.sizes().vec(), {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()}};
+}
+
+std::vector<nn::Piece> checked_pieces(const WeightPieces& pieces) {
+  const size_t count = pieces.tensors.size();
+  if (pieces.parameters.size() != count || pieces.begins.size() != count || pieces.rows.size() != count) {
+    throw Error("ERR_SHAPE", "pieces: expected " + std::to_string(count) +
+                                 " parameters, begins and rows, one for each "
+                                 "tensor");
+  }
+  std::vector<nn::Piece> checked;
+  for (size_t i = 0; i < count; ++i) {
+    checked.push_back({pieces.tensors[i], pieces.parameters[i], pieces.begins[i], pieces.rows[i]});
+  }
+  return checked;
+}
+
+std::map<std::string, NamedArray> host_arrays(const std::map<std::string, Tensor>& tensors) {
+  std::map<std::string, NamedArray> arrays;
+  for (const auto& [name, values] : tensors) arrays[name] = host_array(values);
+  return arrays;
+}
+
+// One step of the optimizer: `learn` adds the gradients and returns the report.
+template <typename State, typename Learn>
+Record updated(State& state, const Record& step, Learn&& learn) {
+  const auto start = std::chrono::steady_clock::now();
+  Family& family = *state.family;
+  use_precision_of(family);
+  check_update(step);
+  if (family.placement().weights() == at::kBFloat16) {
+    throw Error("ERR_CONFIG", "weightDtype: expected float32 to train, received bfloat16");
+  }
+  const double clip = step.number("clip");
+  const AdamWOptions adamw = update_options(step, family.parameters());
+  family.parameters().zero_gradients();
+  Record report = learn();
+  // sync: a bad gradient must stop before it reaches the weights.
+  const double norm = family.parameters().gradient_norm().item<double>();
+  if (!std::isfinite(norm)) {
+    throw Error("ERR_NONFINITE", "gradient norm: expected a finite number, received " + std::to_string(norm) +
+                                     " at step " + std::to_string(step.integer("step")));
+  }
+  if (clip > 0 && norm > clip) family.parameters().scale_gradients(clip / norm);
+  state.optimizer.step(family.parameters(), adamw);
+  report.set("gradientNorm", norm);
+  report.set("nativeSeconds", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  return report;
 }
 
 }  // namespace
@@ -53,26 +117,21 @@ Session::~Session() = default;
 
 Record Session::train_step(const Record& step, const TrainBatch& batch) {
   return guarded([&] {
-    const auto start = std::chrono::steady_clock::now();
-    Family& family = *state_->family;
-    use_precision_of(family);
-    check_update(step);
-    const double clip = step.number("clip");
-    const AdamWOptions adamw{step.number("learningRate"), step.number("beta1"), step.number("beta2"),
-                             step.number("epsilon"), step.number("weightDecay")};
-    family.parameters().zero_gradients();
-    Record report = family.run(step, batch, /*learn=*/true, cancelled);
-    // sync: a bad gradient must stop before it reaches the weights.
-    const double norm = family.parameters().gradient_norm().item<double>();
-    if (!std::isfinite(norm)) {
-      throw Error("ERR_NONFINITE", "gradient norm: expected a finite number, received " + std::to_string(norm) +
-                                       " at step " + std::to_string(step.integer("step")));
-    }
-    if (clip > 0 && norm > clip) family.parameters().scale_gradients(clip / norm);
-    state_->optimizer.step(family.parameters(), adamw);
-    report.set("gradientNorm", norm);
-    report.set("nativeSeconds", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-    return report;
+    return updated(*state_, step, [&] { return state_->family->run(step, batch, /*learn=*/true, cancelled); });
+  });
+}
+
+Record Session::policy_step(const Record& step, const Trajectory& run) {
+  return guarded(
+      [&] { return updated(*state_, step, [&] { return state_->family->learn_policy(step, run, cancelled); }); });
+}
+
+std::map<std::string, NamedArray> Session::policy_logs(const Record& options, const Trajectory& run) {
+  return guarded([&] {
+    if (cancelled.load()) throw Error("ERR_ABORTED", "the reading was cancelled");
+    use_precision_of(*state_->family);
+    at::NoGradGuard no_grad;
+    return host_arrays(state_->family->policy_logs(options, run));
   });
 }
 
@@ -93,13 +152,42 @@ RoundOutput Session::refine_round(const Record& options, const RoundInput& input
   });
 }
 
+DenoiseOutput Session::denoise(const Record& options, const DenoiseInput& input) {
+  return guarded([&] {
+    if (cancelled.load()) throw Error("ERR_ABORTED", "the denoising step was cancelled");
+    use_precision_of(*state_->family);
+    at::NoGradGuard no_grad;
+    return state_->family->denoise(options, input);
+  });
+}
+
+void Session::remember(const CachedRows& input) {
+  guarded([&] {
+    if (cancelled.load()) throw Error("ERR_ABORTED", "the reading was cancelled");
+    use_precision_of(*state_->family);
+    at::NoGradGuard no_grad;
+    state_->family->remember(input);
+  });
+}
+
+void Session::forget(int64_t generation, const std::vector<int32_t>& slots) {
+  guarded([&] { state_->family->forget(generation, slots); });
+}
+
 std::map<std::string, NamedArray> Session::inspect(const Rows& rows, const std::vector<std::string>& outputs) {
   return guarded([&] {
     use_precision_of(*state_->family);
     at::NoGradGuard no_grad;
-    std::map<std::string, NamedArray> arrays;
-    for (const auto& [name, values] : state_->family->inspect(rows, outputs)) arrays[name] = host_array(values);
-    return arrays;
+    return host_arrays(state_->family->inspect(rows, outputs));
+  });
+}
+
+std::map<std::string, NamedArray> Session::inspect_behind(const Rows& prompts, const Rows& rows, const std::string& way,
+                                                          const std::vector<std::string>& outputs) {
+  return guarded([&] {
+    use_precision_of(*state_->family);
+    at::NoGradGuard no_grad;
+    return host_arrays(state_->family->inspect_behind(prompts, rows, way, outputs));
   });
 }
 
@@ -114,6 +202,26 @@ void Session::load(const std::string& path, const std::string& part) {
   guarded([&] {
     const auto& parameters = state_->family->parameters();
     nn::load_tensors(path, part == "optimizer" ? state_->optimizer.entries(parameters) : parameters.entries());
+  });
+}
+
+void Session::read_pieces(const std::string& path, const WeightPieces& pieces) {
+  guarded([&] { nn::read_pieces(path, checked_pieces(pieces), state_->family->parameters().entries()); });
+}
+
+void Session::write_pieces(const std::string& path, const WeightPieces& pieces, const std::string& dtype) {
+  guarded([&] { nn::write_pieces(path, checked_pieces(pieces), dtype, state_->family->parameters().entries()); });
+}
+
+void Session::draw(const std::vector<std::string>& names) {
+  guarded([&] {
+    const auto& parameters = state_->family->parameters();
+    for (const std::string& name : names) {
+      const auto found = std::find_if(parameters.entries().begin(), parameters.entries().end(),
+                                      [&](const auto& entry) { return entry.name == name; });
+      if (found == parameters.entries().end()) throw Error("ERR_INPUT", name + ": this model has no such parameter");
+      parameters.draw(*found);
+    }
   });
 }
 
@@ -150,6 +258,7 @@ Record Session::memory() const {
   record.set("parameterBytes", values);
   record.set("gradientBytes", gradients);
   record.set("optimizerBytes", state_->optimizer.bytes());
+  record.set("cacheBytes", state_->family->cache_bytes());
   return record;
 }
 

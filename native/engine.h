@@ -40,9 +40,54 @@ struct RoundOutput {
   int64_t encoder_passes = 0;
 };
 
+// Rows that are read behind what a generation remembers of them.
+struct CachedRows {
+  int64_t generation;  // any number; a generation begins with its first call
+  Rows rows;
+  std::vector<int32_t> positions;  // one for each token
+  std::vector<int32_t> slots;      // one for each row, all different: where the generation keeps it
+};
+
+// One denoising step's input: the current blocks of rows. B rows, N tokens.
+struct DenoiseInput {
+  CachedRows blocks;
+  // 0: the policy decides; 1: a visible token stays, a mask is filled; 2: ends as a mask.
+  std::vector<uint8_t> fate_N;
+  std::vector<int32_t> forbidden;  // ids that are never written, beside the mask
+  // Numbers of each row. keep: positions visible after the step (rank), or masks filled at least (threshold). key and
+  // draw: whose random numbers, and which of them.
+  std::map<std::string, std::vector<double>> columns_B;
+};
+
+struct DenoiseOutput {
+  std::vector<int32_t> tokens;     // [N] after the step
+  std::vector<int32_t> candidate;  // [N] the token that stands or would stand there
+  std::vector<float> confidence;   // [N] of the source: 0..1, margins -1..1, logits as they are
+  std::vector<float> score;        // [N] what was ranked
+  std::vector<float> probability;  // [N] of the candidate under the token stream; 0 where the head was not asked
+};
+
+// A denoising run of Remask-RL. B rows, A positions of their answers, S steps, J blocks.
+struct Trajectory {
+  Rows rows;                       // prompt and finished answer of whole blocks
+  std::vector<int32_t> prompts_B;  // tokens of each prompt
+  int64_t steps = 0;
+  std::vector<int32_t> states_SA;  // the answers before each step
+  std::vector<int32_t> ranks_SA;   // place of each position in the ordered set of the step, -1 outside
+  std::vector<int32_t> forbidden;  // ids that were never written, beside the mask
+  // advantage [B]; oldToken, oldSet, referenceToken, referenceSet [S J], the last four where they are wanted.
+  std::map<std::string, std::vector<double>> columns;
+};
+
 struct NamedArray {
   std::vector<int64_t> shape;
   std::vector<float> values;
+};
+
+// Tensors of a file of another layout, pairwise with the rows of parameters that they are.
+struct WeightPieces {
+  std::vector<std::string> tensors, parameters;
+  std::vector<int32_t> begins, rows;
 };
 
 struct ParameterInfo {
@@ -67,8 +112,22 @@ class Session {
   Record evaluate(const Record& step, const TrainBatch& batch);
   // One round of refinement: gate, delete, insert, fill.
   RoundOutput refine_round(const Record& options, const RoundInput& input);
+  // One denoising step of blocks behind a generation's cache, which stays as it is.
+  DenoiseOutput denoise(const Record& options, const DenoiseInput& input);
+  // Reads rows into a generation's cache.
+  void remember(const CachedRows& input);
+  // Frees slots of a generation; without any, all of it. Unknown ones are none.
+  void forget(int64_t generation, const std::vector<int32_t>& slots);
+  // The log-probabilities of what a denoising run did, [S, J] each: token and set.
+  std::map<std::string, NamedArray> policy_logs(const Record& options, const Trajectory& run);
+  // One optimizer step of Remask-RL on a run. Returns the report's numbers.
+  Record policy_step(const Record& step, const Trajectory& run);
   // Copies of inner values for tests and pictures: hidden, logits, keep, gate, score, counts.
   std::map<std::string, NamedArray> inspect(const Rows& rows, const std::vector<std::string>& outputs);
+
+  // The same of rows that stand behind prompts, pairwise, each seeing its prompt and itself. way: "cached" or "whole".
+  std::map<std::string, NamedArray> inspect_behind(const Rows& prompts, const Rows& rows, const std::string& way,
+                                                   const std::vector<std::string>& outputs);
 
   // `part` is "model" or "optimizer". A file is written and fsynced under its final name's folder; see
   // io/safetensors.h.
@@ -79,8 +138,15 @@ class Session {
   // target, file, tensor, use (whole, rows, cut or added) and rows; see nn/weight_import.h.
   void import_weights(const std::vector<Record>& sources);
 
+  // Fills rows of parameters from a safetensors file of another layout, a part at a time.
+  void read_pieces(const std::string& path, const WeightPieces& pieces);
+  // Writes rows of parameters as tensors of such a file. dtype: "float32" or "bfloat16".
+  void write_pieces(const std::string& path, const WeightPieces& pieces, const std::string& dtype);
+  // Draws the first values of parameters: what a model that began blank was not given.
+  void draw(const std::vector<std::string>& parameters);
+
   std::vector<ParameterInfo> parameters() const;
-  // parameterBytes, gradientBytes, optimizerBytes: what this session holds now.
+  // parameterBytes, gradientBytes, optimizerBytes, cacheBytes: what this session holds now.
   Record memory() const;
 
   std::atomic<bool> cancelled{false};

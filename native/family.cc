@@ -3,15 +3,29 @@
 
 #include "checks.h"
 #include "merge/merge_family.h"
+#include "remedi/remedi_family.h"
 
 namespace merge {
 
-RoundOutput Family::refine_round(const Record&, const RoundInput&) {
-  throw Error("ERR_INPUT", std::string("refineRound: expected a model of family merge, received ") + name());
+void Family::refuse(const char* call, const char* families) const {
+  throw Error("ERR_INPUT", std::string(call) + ": expected a model of family " + families + ", received " + name());
+}
+
+RoundOutput Family::refine_round(const Record&, const RoundInput&) { refuse("refineRound", "merge"); }
+DenoiseOutput Family::denoise(const Record&, const DenoiseInput&) { refuse("denoise", "remedi"); }
+void Family::remember(const CachedRows&) { refuse("remember", "remedi"); }
+void Family::forget(int64_t, const std::vector<int32_t>&) { refuse("forget", "remedi"); }
+std::map<std::string, Tensor> Family::inspect_behind(const Rows&, const Rows&, const std::string&,
+                                                     const std::vector<std::string>&) {
+  refuse("inspectBehind", "remedi");
+}
+std::map<std::string, Tensor> Family::policy_logs(const Record&, const Trajectory&) { refuse("policyLogs", "remedi"); }
+Record Family::learn_policy(const Record&, const Trajectory&, const std::atomic<bool>&) {
+  refuse("policyStep", "remedi");
 }
 
 std::unique_ptr<Family> make_family(const Record& config) {
-  one_of(config, "family", {"merge"});
+  if (one_of(config, "family", {"merge", "remedi"}) == "remedi") return std::make_unique<RemediFamily>(config);
   return std::make_unique<MergeFamily>(config);
 }
 

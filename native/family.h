@@ -31,6 +31,21 @@ class Family {
 
   // One round of refinement; a family without one refuses.
   virtual RoundOutput refine_round(const Record& options, const RoundInput& input);
+
+  // Generation by blocks over a cache; a family without it refuses.
+  virtual DenoiseOutput denoise(const Record& options, const DenoiseInput& input);
+  virtual void remember(const CachedRows& input);
+  virtual void forget(int64_t generation, const std::vector<int32_t>& slots);
+  virtual int64_t cache_bytes() const { return 0; }
+  virtual std::map<std::string, Tensor> inspect_behind(const Rows& prompts, const Rows& rows, const std::string& way,
+                                                       const std::vector<std::string>& outputs);
+
+  // Remask-RL; a family without it refuses.
+  virtual std::map<std::string, Tensor> policy_logs(const Record& options, const Trajectory& run);
+  virtual Record learn_policy(const Record& step, const Trajectory& run, const std::atomic<bool>& cancelled);
+
+ private:
+  [[noreturn]] void refuse(const char* call, const char* families) const;
 };
 
 // The family that the configuration names.

@@ -17,6 +17,9 @@ enum class Purpose : uint64_t {
   kBernoulliSt,
   kPointerSt,
   kRelaxedFill,
+  kDenoiseToken,
+  kDenoiseOrder,
+  kOwnMistake,
   kNewRow,
   kPretrainMask,
 };

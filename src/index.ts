@@ -9,7 +9,6 @@ export type {
   LossWeights,
   ModelConfig,
   ModelOptions,
-  PretrainedOptions,
   Recipe,
   RecipeOptions,
   RefineConfig,
@@ -48,10 +47,29 @@ export { type PointerStInput, type PointerStOptions, pointerSt, pointerStReferen
 export type { Drawn, Floats, NoiseOptions, StraightThrough } from './ops/straightThrough.js'
 export { parseConfig } from './parseConfig.js'
 export { type Random, randomFrom } from './random.js'
+export type { Answer, AnswerStop, BlockStatistics } from './remedi/answer.js'
+export { policyPositions, type RemediConfig, type RemediOptions, remediConfig } from './remedi/config.js'
+export type { DenoisingStep } from './remedi/generate.js'
+export { type GenerateConfig, type GenerateOptions, generateConfig } from './remedi/generateConfig.js'
+export * as remediLosses from './remedi/losses.js'
+export {
+  type PretrainedOptions,
+  type RemediCreateOptions,
+  type RemediLoadOptions,
+  RemediModel,
+} from './remedi/model.js'
+export * as remediNoise from './remedi/noise.js'
+export * as remediPolicy from './remedi/policy.js'
+export type { ExportOptions } from './remedi/pretrained.js'
+export type { RemediPrompt } from './remedi/prompt.js'
+export { type RemediRecipe, type RemediRecipeOptions, remediRecipe } from './remedi/recipe.js'
+export * as rewards from './remedi/rewards.js'
+export type { RemediFigures } from './remedi/task.js'
 export { type Manifest, verifyFolder } from './savedFolder.js'
 export { type BpeOptions, trainBpeTokenizer } from './text/bpe.js'
 export { byteTokenizer } from './text/byteTokenizer.js'
 export { characterTokenizer, trainCharacterTokenizer } from './text/characterTokenizer.js'
+export type { ChatMessage, ChatTemplate } from './text/chatTemplate.js'
 export * from './text/corruption.js'
 export { type CorruptionSpec, corruptionFrom, corruptionSpec } from './text/corruptionSpec.js'
 export { type Example, fromIterable, openDataset, type SplitOptions, split, streamDataset } from './text/dataset.js'
@@ -67,6 +85,7 @@ export {
   tokenEditScript,
 } from './text/editScript.js'
 export { type HuggingFaceTokenizerOptions, huggingFaceTokenizer } from './text/huggingFaceTokenizer.js'
+export { type IdTokenizerOptions, idTokenizer } from './text/idTokenizer.js'
 export type { SpecialIds, Tokenizer, TokenizerJson, TokenizerKind } from './text/tokenizer.js'
 export { loadTokenizer, saveTokenizer, tokenizerFromJson } from './text/tokenizerFile.js'
 export {
@@ -98,11 +117,19 @@ export {
   evaluateModel,
   type ModelEvaluation,
 } from './training/evaluate.js'
+export { evaluateRemedi, type RemediEvaluateOptions, type RemediEvaluation } from './training/evaluateRemedi.js'
 export type { Figure } from './training/figure.js'
 export { type MaskedAccuracy, maskedAccuracy } from './training/maskedAccuracy.js'
 export type { CommonReport } from './training/report.js'
 export type { ModelKind } from './training/resume.js'
-export { type RunConfig, type RunConfigInput, runConfig } from './training/runConfig.js'
+export {
+  type RemediRunConfig,
+  type RemediRunConfigInput,
+  type RunConfig,
+  type RunConfigInput,
+  remediRunConfig,
+  runConfig,
+} from './training/runConfig.js'
 export { RunFolder } from './training/runFolder.js'
 export type { Sample, SampleSpan } from './training/sample.js'
 export {
@@ -115,4 +142,5 @@ export {
   warmupThenLinear,
 } from './training/schedule.js'
 export type { Figures, Task, TrainableModel } from './training/task.js'
+export { fitTemperature, type ScaledCalibration, scaledCalibration } from './training/temperature.js'
 export { type Dataset, type ResumeOptions, type RunOptions, type StepReport, Trainer } from './training/trainer.js'

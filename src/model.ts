@@ -27,13 +27,13 @@ import { type Draft, type DraftText, editableDraft, type HoledText, holedDraft, 
 import { type EditResult, editRows } from './merge/editResult.js'
 import { type MergeFigures, mergeTask } from './merge/mergeTask.js'
 import { type Round, refineRows } from './merge/refine.js'
-import { loadNative, type NativeSession } from './native.js'
+import type { NativeSession } from './native.js'
 import { parseConfig } from './parseConfig.js'
 import { openPretrained } from './pretrained/pretrained.js'
 import { checkpointError, readJson, verifyFolder, writeFolder, writeJson } from './savedFolder.js'
+import { openSession, type SessionStart } from './session.js'
 import type { Tokenizer } from './text/tokenizer.js'
 import { loadTokenizer, saveTokenizer } from './text/tokenizerFile.js'
-import { defaultThreads } from './threads.js'
 import { sessionKey, type Task, type TrainableModel } from './training/task.js'
 
 /** How to make a model. */
@@ -62,22 +62,6 @@ export let modelOver: (
   tokenizer: Tokenizer,
   pretrained?: boolean,
 ) => Promise<MergeModel>
-
-/** The engine of this process: what decides the bits of a step beside the model, its data and its device. */
-export interface StartedEngine {
-  /** Threads of the compute thread's team: one number for the whole process, which the first model chooses. */
-  readonly threads: number
-  readonly libtorch: string
-  /** Instruction set of its CPU kernels. */
-  readonly cpu: string
-}
-
-let started: StartedEngine | undefined
-
-/** The engine of this process; `undefined` before the first model. */
-export function startedEngine(): StartedEngine | undefined {
-  return started
-}
 
 /**
  * A model. Every method runs off the event loop; a model that was disposed rejects with `ERR_DISPOSED`.
@@ -152,7 +136,7 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
         `maxLength: expected at most ${most}, as ${folder} knows no more positions, received ${maxLength}`,
       )
     const config = parseConfig(modelConfig, { ...free, ...shape, maxLength }, '')
-    const model = await MergeModel.#open(config, tokenizer, { seed, threads, pretrained: true })
+    const model = await MergeModel.#open(config, tokenizer, { seed, threads }, true)
     try {
       const parameters = await model.#session.parameters()
       const filled = new Set(plan.map(({ target }) => target))
@@ -179,11 +163,7 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
       device: placement.device ?? saved.model.device,
       matmulPrecision: placement.matmulPrecision ?? saved.model.matmulPrecision,
     }
-    const model = await MergeModel.#open(config, await loadTokenizer(folder), {
-      seed: 0,
-      threads,
-      pretrained: saved.pretrained,
-    })
+    const model = await MergeModel.#open(config, await loadTokenizer(folder), { seed: 0, threads }, saved.pretrained)
     try {
       await model.#session.load(join(folder, 'model.safetensors'), 'model')
     } catch (error) {
@@ -193,16 +173,11 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
     return model
   }
 
-  static async #open(config: ModelConfig, tokenizer: Tokenizer, { pretrained = false, ...start }: Start) {
-    const { seed, threads } = parseConfig(startConfig, start, '')
-    const team = threads ?? started?.threads ?? defaultThreads()
+  static async #open(config: ModelConfig, tokenizer: Tokenizer, start: SessionStart, pretrained = false) {
     const { pad, bos, eos, mask, sep } = tokenizer.special
     const vocabulary = { vocabulary: tokenizer.vocabularySize, pad, bos, eos, mask, sep }
-    const native = await loadNative()
-    await native.start(team)
-    const { libtorchVersion, cpuCapability } = await native.info()
-    started = { threads: team, libtorch: String(libtorchVersion), cpu: String(cpuCapability) }
-    return modelOver(await native.open(modelRecord(config, vocabulary, seed)), config, tokenizer, pretrained)
+    const session = await openSession(start, (seed) => modelRecord(config, vocabulary, seed))
+    return modelOver(session, config, tokenizer, pretrained)
   }
 
   /** @internal */
@@ -338,27 +313,12 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
   }
 }
 
-const startConfig = z.strictObject({
-  seed: z.int('expected a whole number >= 0').min(0, 'expected a whole number >= 0'),
-  threads: z
-    .int('expected a whole number 1..1024')
-    .min(1, 'expected a whole number 1..1024')
-    .max(1024, 'expected a whole number 1..1024')
-    .optional(),
-})
-
 const savedConfig = z.strictObject({
   format: z.literal(1),
   family: z.literal('merge'),
   pretrained: z.boolean().default(false),
   model: modelConfig,
 })
-
-interface Start {
-  readonly seed: number
-  readonly threads: number | undefined
-  readonly pretrained?: boolean
-}
 
 const defaultMaxLength = 256
 

@@ -31,6 +31,55 @@ export interface NativeRound extends NativeRows {
   readonly encoderPasses: number
 }
 
+/** `CachedRows` of native/engine.h: rows that are read behind what a generation remembers of them. */
+export interface NativeCachedRows extends NativeRows {
+  /** Any number; a generation begins with its first call. */
+  readonly generation: number
+  /** Of each token. */
+  readonly positions: Int32Array
+  /** Where the generation keeps each row; all different. */
+  readonly slots: Int32Array
+}
+
+/** `DenoiseOutput` of native/engine.h. */
+export interface NativeDenoise {
+  /** The blocks after the step. */
+  readonly tokens: Int32Array
+  /** The token that stands or would stand at each position. */
+  readonly candidate: Int32Array
+  /** Confidence of each position by the source: 0..1, margins -1..1, logits as they are. */
+  readonly confidence: Float32Array
+  /** What was ranked. */
+  readonly score: Float32Array
+  /** Of the candidate under the token stream; 0 where the head was not asked. */
+  readonly probability: Float32Array
+}
+
+/** `WeightPieces` of native/engine.h: tensors of a file of another layout, pairwise with the rows of parameters they are. */
+export interface NativePieces {
+  readonly tensors: readonly string[]
+  readonly parameters: readonly string[]
+  /** First row of the parameter. */
+  readonly begins: Int32Array
+  readonly rows: Int32Array
+}
+
+/** `Trajectory` of native/engine.h: prompts and finished answers, and how the answers came to be. */
+export interface NativeTrajectory extends NativeRows {
+  /** Tokens of each prompt. */
+  readonly prompts: Int32Array
+  /** Denoising steps, S. */
+  readonly steps: number
+  /** The answers of all rows before each step. [S x A] */
+  readonly states: Int32Array
+  /** Place of each position in the ordered set of the step, -1 outside. [S x A] */
+  readonly ranks: Int32Array
+  /** Ids that were never written, beside the mask. */
+  readonly forbidden: Int32Array
+  /** `advantage` of each row; `oldToken`, `oldSet`, `referenceToken`, `referenceSet` of each step and block. */
+  readonly columns: Readonly<Record<string, Float64Array>>
+}
+
 export interface NativeArray {
   readonly shape: readonly number[]
   readonly values: Float32Array
@@ -71,12 +120,41 @@ export interface NativeSession {
     open: Uint8Array,
     conditions?: NativeRows,
   ): Promise<NativeRound>
+  // DenoiseOutput denoise(const Record& options, const DenoiseInput& input)
+  denoise(
+    options: NativeRecord,
+    blocks: NativeCachedRows,
+    fate: Uint8Array,
+    forbidden: Int32Array,
+    columns: Readonly<Record<string, Float64Array>>,
+  ): Promise<NativeDenoise>
+  // void remember(const CachedRows& input)
+  remember(rows: NativeCachedRows): Promise<void>
+  // void forget(int64_t generation, const std::vector<int32_t>& slots)
+  forget(generation: number, slots: Int32Array): Promise<void>
+  // std::map<std::string, NamedArray> policy_logs(const Record& options, const Trajectory& run)
+  policyLogs(options: NativeRecord, run: NativeTrajectory): Promise<Record<string, NativeArray>>
+  // Record policy_step(const Record& step, const Trajectory& run)
+  policyStep(step: NativeRecord, run: NativeTrajectory): Promise<Record<string, number>>
   // std::map<std::string, NamedArray> inspect(const Rows&, const std::vector<std::string>&)
   inspect(rows: NativeRows, outputs: readonly string[]): Promise<Record<string, NativeArray>>
+  // std::map<std::string, NamedArray> inspect_behind(const Rows&, const Rows&, const std::string&, const std::vector<..>&)
+  inspectBehind(
+    prompts: NativeRows,
+    rows: NativeRows,
+    way: 'cached' | 'whole',
+    outputs: readonly string[],
+  ): Promise<Record<string, NativeArray>>
   // void save(const std::string& path, const std::string& part)
   save(path: string, part: 'model' | 'optimizer'): Promise<void>
   // void load(const std::string& path, const std::string& part)
   load(path: string, part: 'model' | 'optimizer'): Promise<void>
+  // void read_pieces(const std::string& path, const WeightPieces& pieces)
+  readPieces(path: string, pieces: NativePieces): Promise<void>
+  // void write_pieces(const std::string& path, const WeightPieces& pieces, const std::string& dtype)
+  writePieces(path: string, pieces: NativePieces, dtype: 'float32' | 'bfloat16'): Promise<void>
+  // void draw(const std::vector<std::string>& parameters)
+  draw(parameters: readonly string[]): Promise<void>
   // void import_weights(const std::vector<Record>& sources)
   importWeights(sources: readonly NativeSource[]): Promise<void>
   // std::vector<ParameterInfo> parameters()
@@ -201,9 +279,19 @@ function wrapSession(session: NativeSession): NativeSession {
     trainStep: (...call) => guarded(() => session.trainStep(...call)),
     evaluate: (...call) => guarded(() => session.evaluate(...call)),
     refineRound: (...call) => guarded(() => session.refineRound(...call)),
+    denoise: (options, blocks, fate, forbidden, columns) =>
+      guarded(() => session.denoise(options, blocks, fate, forbidden, columns)),
+    remember: (rows) => guarded(() => session.remember(rows)),
+    forget: (generation, slots) => guarded(() => session.forget(generation, slots)),
+    policyLogs: (options, run) => guarded(() => session.policyLogs(options, run)),
+    policyStep: (step, run) => guarded(() => session.policyStep(step, run)),
     inspect: (rows, outputs) => guarded(() => session.inspect(rows, outputs)),
+    inspectBehind: (prompts, rows, way, outputs) => guarded(() => session.inspectBehind(prompts, rows, way, outputs)),
     save: (path, part) => guarded(() => session.save(path, part)),
     load: (path, part) => guarded(() => session.load(path, part)),
+    readPieces: (path, pieces) => guarded(() => session.readPieces(path, pieces)),
+    writePieces: (path, pieces, dtype) => guarded(() => session.writePieces(path, pieces, dtype)),
+    draw: (parameters) => guarded(() => session.draw(parameters)),
     importWeights: (sources) => guarded(() => session.importWeights(sources)),
     parameters: () => guarded(() => session.parameters()),
     memory: () => guarded(() => session.memory()),

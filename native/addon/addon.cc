@@ -8,8 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "answers.h"
+#include "arguments.h"
 #include "compute_thread.h"
-#include "conversion.h"
 #include "engine.h"
 #include "environment.h"
 #include "hosted_session.h"

@@ -4,7 +4,7 @@
 #include <new>
 #include <system_error>
 
-#include "conversion.h"
+#include "answers.h"
 #include "error.h"
 
 namespace merge {

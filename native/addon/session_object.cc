@@ -3,7 +3,8 @@
 
 #include <utility>
 
-#include "conversion.h"
+#include "answers.h"
+#include "arguments.h"
 
 namespace merge {
 
@@ -15,6 +16,10 @@ constexpr napi_type_tag kSessionTag = {0x6d657267656c6d01, 0x53657373696f6e00};
 // What make() hands to the constructor that it calls.
 thread_local std::shared_ptr<HostedSession>* newcomer = nullptr;
 
+constexpr int64_t kLargestGeneration = 9007199254740991;
+const std::vector<std::string> kFileDtypes = {"float32", "bfloat16"};
+constexpr int64_t kMostDenoisingSteps = 1 << 20;
+const std::vector<std::string> kWays = {"cached", "whole"};
 const std::vector<std::string> kParts = {"model", "optimizer"};
 
 // An answer that owns a result of the engine.
@@ -46,6 +51,36 @@ TrainBatch read_batch(const Napi::CallbackInfo& info) {
   return batch;
 }
 
+CachedRows read_cached_rows(const Napi::Value& value, const std::string& name) {
+  CachedRows cached{0, read_rows(value, name), {}, {}};
+  const auto object = value.As<Napi::Object>();
+  cached.generation = read_integer(object.Get("generation"), name + ".generation", 0, kLargestGeneration);
+  cached.positions = read_int32s(object.Get("positions"), name + ".positions");
+  cached.slots = read_int32s(object.Get("slots"), name + ".slots");
+  return cached;
+}
+
+WeightPieces read_weight_pieces(const Napi::Value& value) {
+  if (!value.IsObject()) throw Error("ERR_INPUT", "pieces: expected {tensors, parameters, begins, rows}");
+  const auto object = value.As<Napi::Object>();
+  return {read_strings(object.Get("tensors"), "pieces.tensors"),
+          read_strings(object.Get("parameters"), "pieces.parameters"),
+          read_int32s(object.Get("begins"), "pieces.begins"), read_int32s(object.Get("rows"), "pieces.rows")};
+}
+
+Trajectory read_trajectory(const Napi::Value& value, const std::string& name) {
+  Trajectory run;
+  run.rows = read_rows(value, name);
+  const auto object = value.As<Napi::Object>();
+  run.prompts_B = read_int32s(object.Get("prompts"), name + ".prompts");
+  run.steps = read_integer(object.Get("steps"), name + ".steps", 1, kMostDenoisingSteps);
+  run.states_SA = read_int32s(object.Get("states"), name + ".states");
+  run.ranks_SA = read_int32s(object.Get("ranks"), name + ".ranks");
+  run.forbidden = read_int32s(object.Get("forbidden"), name + ".forbidden");
+  run.columns = read_columns(object.Get("columns"), name + ".columns");
+  return run;
+}
+
 }  // namespace
 
 Napi::Function SessionObject::define(Napi::Env env) {
@@ -54,9 +89,18 @@ Napi::Function SessionObject::define(Napi::Env env) {
                          InstanceMethod<&SessionObject::train_step>("trainStep"),
                          InstanceMethod<&SessionObject::evaluate>("evaluate"),
                          InstanceMethod<&SessionObject::refine_round>("refineRound"),
+                         InstanceMethod<&SessionObject::denoise>("denoise"),
+                         InstanceMethod<&SessionObject::remember>("remember"),
+                         InstanceMethod<&SessionObject::forget>("forget"),
+                         InstanceMethod<&SessionObject::policy_logs>("policyLogs"),
+                         InstanceMethod<&SessionObject::policy_step>("policyStep"),
                          InstanceMethod<&SessionObject::inspect>("inspect"),
+                         InstanceMethod<&SessionObject::inspect_behind>("inspectBehind"),
                          InstanceMethod<&SessionObject::save>("save"),
                          InstanceMethod<&SessionObject::load>("load"),
+                         InstanceMethod<&SessionObject::read_pieces>("readPieces"),
+                         InstanceMethod<&SessionObject::write_pieces>("writePieces"),
+                         InstanceMethod<&SessionObject::draw>("draw"),
                          InstanceMethod<&SessionObject::import_weights>("importWeights"),
                          InstanceMethod<&SessionObject::parameters>("parameters"),
                          InstanceMethod<&SessionObject::memory>("memory"),
@@ -132,10 +176,73 @@ Napi::Value SessionObject::refine_round(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value SessionObject::denoise(const Napi::CallbackInfo& info) {
+  return promised(info, [&] {
+    Record options = read_record(info[0], "options");
+    DenoiseInput input{read_cached_rows(info[1], "blocks"), {}, {}, {}};
+    input.fate_N = read_flags(info[2], "fate", static_cast<int64_t>(input.blocks.rows.tokens.size()), 2);
+    input.forbidden = read_int32s(info[3], "forbidden");
+    input.columns_B = read_columns(info[4], "columns");
+    return submit(info, [options = std::move(options), input = std::move(input)](HostedSession& hosted) {
+      return answer_with(hosted.session().denoise(options, input));
+    });
+  });
+}
+
+Napi::Value SessionObject::remember(const Napi::CallbackInfo& info) {
+  return promised(info, [&] {
+    return submit(info, [input = read_cached_rows(info[0], "rows")](HostedSession& hosted) -> Environment::Answer {
+      hosted.session().remember(input);
+      hosted.weigh();
+      return nullptr;
+    });
+  });
+}
+
+Napi::Value SessionObject::forget(const Napi::CallbackInfo& info) {
+  return promised(info, [&] {
+    return submit(info,
+                  [generation = read_integer(info[0], "generation", 0, kLargestGeneration),
+                   slots = read_int32s(info[1], "slots")](HostedSession& hosted) -> Environment::Answer {
+                    hosted.session().forget(generation, slots);
+                    hosted.weigh();
+                    return nullptr;
+                  });
+  });
+}
+
+Napi::Value SessionObject::policy_logs(const Napi::CallbackInfo& info) {
+  return promised(info, [&] {
+    return submit(info, [options = read_record(info[0], "options"), run = read_trajectory(info[1], "run")](
+                            HostedSession& hosted) { return answer_with(hosted.session().policy_logs(options, run)); });
+  });
+}
+
+Napi::Value SessionObject::policy_step(const Napi::CallbackInfo& info) {
+  return promised(info, [&] {
+    return submit(info,
+                  [step = read_record(info[0], "step"), run = read_trajectory(info[1], "run")](HostedSession& hosted) {
+                    Record report = hosted.session().policy_step(step, run);
+                    hosted.weigh();
+                    return answer_with(std::move(report));
+                  });
+  });
+}
+
 Napi::Value SessionObject::inspect(const Napi::CallbackInfo& info) {
   return promised(info, [&] {
     return submit(info, [rows = read_rows(info[0], "rows"), outputs = read_strings(info[1], "outputs")](
                             HostedSession& hosted) { return answer_with(hosted.session().inspect(rows, outputs)); });
+  });
+}
+
+Napi::Value SessionObject::inspect_behind(const Napi::CallbackInfo& info) {
+  return promised(info, [&] {
+    return submit(info, [prompts = read_rows(info[0], "prompts"), rows = read_rows(info[1], "rows"),
+                         way = read_choice(info[2], "way", kWays),
+                         outputs = read_strings(info[3], "outputs")](HostedSession& hosted) {
+      return answer_with(hosted.session().inspect_behind(prompts, rows, way, outputs));
+    });
   });
 }
 
@@ -159,6 +266,37 @@ Napi::Value SessionObject::load(const Napi::CallbackInfo& info) {
                     hosted.weigh();
                     return nullptr;
                   });
+  });
+}
+
+Napi::Value SessionObject::read_pieces(const Napi::CallbackInfo& info) {
+  return promised(info, [&] {
+    return submit(info,
+                  [path = read_path(info[0], "path"),
+                   pieces = read_weight_pieces(info[1])](HostedSession& hosted) -> Environment::Answer {
+                    hosted.session().read_pieces(path, pieces);
+                    return nullptr;
+                  });
+  });
+}
+
+Napi::Value SessionObject::write_pieces(const Napi::CallbackInfo& info) {
+  return promised(info, [&] {
+    return submit(info,
+                  [path = read_path(info[0], "path"), pieces = read_weight_pieces(info[1]),
+                   dtype = read_choice(info[2], "dtype", kFileDtypes)](HostedSession& hosted) -> Environment::Answer {
+                    hosted.session().write_pieces(path, pieces, dtype);
+                    return nullptr;
+                  });
+  });
+}
+
+Napi::Value SessionObject::draw(const Napi::CallbackInfo& info) {
+  return promised(info, [&] {
+    return submit(info, [names = read_strings(info[0], "parameters")](HostedSession& hosted) -> Environment::Answer {
+      hosted.session().draw(names);
+      return nullptr;
+    });
   });
 }
 

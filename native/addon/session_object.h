@@ -28,9 +28,18 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value train_step(const Napi::CallbackInfo& info);
   Napi::Value evaluate(const Napi::CallbackInfo& info);
   Napi::Value refine_round(const Napi::CallbackInfo& info);
+  Napi::Value denoise(const Napi::CallbackInfo& info);
+  Napi::Value remember(const Napi::CallbackInfo& info);
+  Napi::Value forget(const Napi::CallbackInfo& info);
+  Napi::Value policy_logs(const Napi::CallbackInfo& info);
+  Napi::Value policy_step(const Napi::CallbackInfo& info);
   Napi::Value inspect(const Napi::CallbackInfo& info);
+  Napi::Value inspect_behind(const Napi::CallbackInfo& info);
   Napi::Value save(const Napi::CallbackInfo& info);
   Napi::Value load(const Napi::CallbackInfo& info);
+  Napi::Value read_pieces(const Napi::CallbackInfo& info);
+  Napi::Value write_pieces(const Napi::CallbackInfo& info);
+  Napi::Value draw(const Napi::CallbackInfo& info);
   Napi::Value import_weights(const Napi::CallbackInfo& info);
   Napi::Value parameters(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);

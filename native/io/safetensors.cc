@@ -152,11 +152,12 @@ void SafetensorsReader::parse(const std::string& header, uint64_t data_bytes) {
   }
 }
 
-void SafetensorsReader::read(const TensorEntry& entry, void* destination) const {
+void SafetensorsReader::read(const TensorEntry& entry, uint64_t offset, uint64_t bytes, void* destination) const {
   auto* target = static_cast<char*>(destination);
-  for (uint64_t done = 0; done < entry.end - entry.begin;) {
-    const size_t part = static_cast<size_t>(std::min<uint64_t>(entry.end - entry.begin - done, 1 << 30));
-    const ssize_t count = pread(file_, target + done, part, static_cast<off_t>(data_start_ + entry.begin + done));
+  const uint64_t begin = data_start_ + entry.begin + offset;
+  for (uint64_t done = 0; done < bytes;) {
+    const size_t part = static_cast<size_t>(std::min<uint64_t>(bytes - done, 1 << 30));
+    const ssize_t count = pread(file_, target + done, part, static_cast<off_t>(begin + done));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) fail(count < 0 ? std::strerror(errno) : "the file ended while it was read");
     done += static_cast<uint64_t>(count);

@@ -37,7 +37,9 @@ class SafetensorsReader {
   const std::map<std::string, TensorEntry>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   // Reads one tensor's bytes into memory of exactly its size.
-  void read(const TensorEntry& entry, void* destination) const;
+  void read(const TensorEntry& entry, void* destination) const { read(entry, 0, entry.end - entry.begin, destination); }
+  // Reads `bytes` of them from `offset` on; both must lie within the tensor.
+  void read(const TensorEntry& entry, uint64_t offset, uint64_t bytes, void* destination) const;
 
  private:
   [[noreturn]] void fail(const std::string& what) const;

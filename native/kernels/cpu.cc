@@ -146,12 +146,19 @@ MERGE_VECTOR void mix_backward(const float* grad_y, const float* x, const float*
   }
 }
 
+// Weights below e^-64 of the largest are 0: no float32 sum sees them, and those of hidden keys (-inf) would be
+// subnormal numbers, which make every product with them a hundred times slower.
+constexpr float kVanishing = -64.0f;
+
 MERGE_VECTOR void softmax_rows(float* scores, int64_t rows, int64_t width) {
   for (int64_t r = 0; r < rows; ++r) {
     float* row = scores + r * width;
     float top = row[0];
     for (int64_t i = 1; i < width; ++i) top = row[i] > top ? row[i] : top;
-    for (int64_t i = 0; i < width; ++i) row[i] = exp_fast(row[i] - top);
+    for (int64_t i = 0; i < width; ++i) {
+      const float below = row[i] - top;
+      row[i] = below < kVanishing ? 0.0f : exp_fast(below);
+    }
     float lanes[kLanes] = {0};
     int64_t i = 0;
     for (; i + kLanes <= width; i += kLanes) {

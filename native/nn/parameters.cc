@@ -20,7 +20,7 @@ uint64_t name_hash(const std::string& name) {
 
 }  // namespace
 
-Tensor Parameters::add(const std::string& name, at::IntArrayRef shape, Init init) {
+Tensor Parameters::drawn(const std::string& name, at::IntArrayRef shape, const Init& init) const {
   Tensor tensor = at::full(shape, init.value, at::kFloat);
   if (init.deviation > 0) {
     // Box-Muller on counters: the same numbers on every machine and in every order of construction.
@@ -32,23 +32,38 @@ Tensor Parameters::add(const std::string& name, at::IntArrayRef shape, Init init
       values[i] = static_cast<float>(init.value + init.deviation * radius * std::cos(angle));
     }
   }
-  tensor.requires_grad_(true);
-  entries_.push_back({name, tensor});
   return tensor;
 }
 
-void Parameters::flatten(at::ScalarType dtype, at::Device device) {
+Tensor Parameters::add(const std::string& name, at::IntArrayRef shape, Init init) {
+  // A blank tensor has its shape, and one number for all of its elements.
+  Tensor tensor = start_ == Start::kBlank ? at::zeros({}, at::kFloat).expand(shape) : drawn(name, shape, init);
+  tensor.requires_grad_(true);
+  entries_.push_back({name, tensor, init});
+  return tensor;
+}
+
+bool Parameters::is_of(const Entry& entry, const Group& group) const {
+  return (entry.tensor.dim() > 1) == group.decayed &&
+         (!second_.empty() && entry.name.starts_with(second_)) == group.second;
+}
+
+void Parameters::flatten(at::ScalarType dtype, at::Device device, const std::string& second) {
   at::NoGradGuard no_grad;
-  for (const bool decayed : {true, false}) {
+  second_ = second;
+  std::vector<std::pair<bool, bool>> kinds{{true, false}, {false, false}};
+  if (!second.empty()) kinds.insert(kinds.end(), {{true, true}, {false, true}});
+  for (const auto& [decayed, is_second] : kinds) {
+    Group group{Tensor(), Tensor(), decayed, is_second};
     int64_t total = 0;
     for (const auto& entry : entries_) {
-      if ((entry.tensor.dim() > 1) == decayed) total += entry.tensor.numel();
+      if (is_of(entry, group)) total += entry.tensor.numel();
     }
-    const auto options = at::TensorOptions().dtype(dtype).device(device);
-    Group group{at::empty({total}, options), Tensor(), decayed};
+    const bool is_narrow = group.decayed || dtype == at::kDouble;
+    group.values = at::empty({total}, at::TensorOptions().dtype(is_narrow ? dtype : at::kFloat).device(device));
     int64_t begin = 0;
     for (auto& entry : entries_) {
-      if ((entry.tensor.dim() > 1) != decayed) continue;
+      if (!is_of(entry, group)) continue;
       const int64_t size = entry.tensor.numel();
       const Tensor view = group.values.narrow(0, begin, size).view(entry.tensor.sizes());
       view.copy_(entry.tensor);
@@ -57,6 +72,11 @@ void Parameters::flatten(at::ScalarType dtype, at::Device device) {
     }
     groups_.push_back(group);
   }
+}
+
+void Parameters::draw(const Entry& entry) const {
+  at::NoGradGuard no_grad;
+  entry.tensor.detach().copy_(drawn(entry.name, entry.tensor.sizes(), entry.init));
 }
 
 void Parameters::zero_gradients() {

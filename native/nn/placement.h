@@ -7,14 +7,17 @@
 namespace merge::nn {
 
 struct Placement {
-  at::ScalarType dtype;  // of the activations; weights are float32, or float64 when this is
+  at::ScalarType dtype;  // of the activations
   at::Device device;
   bool half_products;  // float32 matrices may be multiplied in bfloat16 where the processor has it
+
+  // Of the matrices: float32, or bfloat16 for a model that is only run. Vectors stay float32.
+  at::ScalarType weight_dtype = at::kFloat;
 
   // Reads dtype, device and matmulPrecision. Throws ERR_DEVICE for a device this libtorch has not.
   explicit Placement(const Record& config);
 
-  at::ScalarType weights() const { return dtype == at::kDouble ? at::kDouble : at::kFloat; }
+  at::ScalarType weights() const { return dtype == at::kDouble ? at::kDouble : weight_dtype; }
 };
 
 }  // namespace merge::nn

@@ -6,30 +6,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/blas.h"
 #include "kernels/cpu.h"
-
-// The BLAS that libtorch carries. Inside a parallel region it runs on the calling thread alone.
-extern "C" void sgemm_(const char* transpose_a, const char* transpose_b, const int* m, const int* n, const int* k,
-                       const float* alpha, const float* a, const int* lda, const float* b, const int* ldb,
-                       const float* beta, float* c, const int* ldc);
 
 namespace merge::ops {
 namespace {
 
-struct Matrix {
-  const float* data;
-  int64_t stride;  // floats from one row to the next
-};
-
-// C [rows, columns] = alpha * op(A) op(B) + beta * C, row-major; a transposed operand is given as it lies in memory.
-void multiply(bool transpose_a, bool transpose_b, int64_t rows, int64_t columns, int64_t inner, float alpha, Matrix a,
-              Matrix b, float* c, int64_t stride_c, float beta = 0) {
-  // Column-major BLAS sees each row-major matrix transposed, so C^T = op(B)^T op(A)^T.
-  const int m = static_cast<int>(columns), n = static_cast<int>(rows), k = static_cast<int>(inner);
-  const int lda = static_cast<int>(b.stride), ldb = static_cast<int>(a.stride), ldc = static_cast<int>(stride_c);
-  sgemm_(transpose_b ? "T" : "N", transpose_a ? "T" : "N", &m, &n, &k, &alpha, b.data, &lda, a.data, &ldb, &beta, c,
-         &ldc);
-}
+using kernels::Matrix;
+using kernels::multiply;
 
 // Where the parts of a [T, (H + 2G) K] row of queries, keys and values lie, in floats.
 struct Layout {

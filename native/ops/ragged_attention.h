@@ -13,8 +13,8 @@ struct Heads {
 
 // qkv [T, (H + 2G) K] as [q | k | v] -> [T, H K]; softmax(q k^T / sqrt(K) + bias) v inside each row.
 // bias, if given: [1 or H, S], what is added to the scores (query, key) of each row, all rows packed one after another
-// as square_offsets says; -inf hides a key (its weight is below
-// 1e-37), as long as the query sees another. It may carry a gradient.
+// as square_offsets says; -inf hides a key (its weight is 0), as
+// long as the query sees another. It may carry a gradient.
 Tensor ragged_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, const Tensor& bias = {});
 Tensor ragged_attention_reference(const Tensor& qkv, const Offsets& offsets, Heads heads, const Tensor& bias = {});
 

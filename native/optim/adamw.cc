@@ -49,8 +49,9 @@ void AdamW::step(nn::Parameters& parameters, const AdamWOptions& options) {
       ++index;
     }
     if (values.empty()) continue;
-    at::_fused_adamw_(values, gradients, firsts, seconds, {}, steps, options.learning_rate, options.beta1,
-                      options.beta2, group.decayed ? options.weight_decay : 0.0, options.epsilon, /*amsgrad=*/false,
+    at::_fused_adamw_(values, gradients, firsts, seconds, {}, steps,
+                      group.second ? options.second_learning_rate : options.learning_rate, options.beta1, options.beta2,
+                      group.decayed ? options.weight_decay : 0.0, options.epsilon, /*amsgrad=*/false,
                       /*maximize=*/false);
   }
 }
@@ -59,7 +60,8 @@ std::vector<nn::Parameters::Entry> AdamW::entries(const nn::Parameters& paramete
   allocate(parameters);
   std::vector<nn::Parameters::Entry> entries;
   for (size_t g = 0; g < first_.size(); ++g) {
-    const std::string name = parameters.groups()[g].decayed ? "decayed" : "plain";
+    const auto& group = parameters.groups()[g];
+    const std::string name = std::string(group.second ? "second." : "") + (group.decayed ? "decayed" : "plain");
     entries.push_back({name + ".first", first_[g]});
     entries.push_back({name + ".second", second_[g]});
     entries.push_back({name + ".step", steps_[g]});

@@ -6,7 +6,7 @@
 namespace merge {
 
 struct AdamWOptions {
-  double learning_rate, beta1, beta2, epsilon, weight_decay;
+  double learning_rate, second_learning_rate, beta1, beta2, epsilon, weight_decay;
 };
 
 class AdamW {

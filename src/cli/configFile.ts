@@ -3,14 +3,21 @@
 import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { parse, YAMLParseError } from 'yaml'
+import type { z } from 'zod'
 import { MergeError } from '../errors.js'
 import { parseConfig } from '../parseConfig.js'
-import { type RunConfig, runConfig } from '../training/runConfig.js'
+import { type AnyRunConfig, type RunConfig, runConfig, runSchema } from '../training/runConfig.js'
 
 /** A value on the command line: `recipe.learningRate=1e-3`; what stands behind `=` is read as YAML. */
 export type Assignment = readonly [path: string, value: unknown]
 
-/** Reads and checks a run's configuration; the assignments replace what the file says. */
+/** Reads and checks the configuration of a run of any family; the assignments replace what the file says. */
+export async function readAnyRunConfig(path: string, assignments: readonly Assignment[] = []): Promise<AnyRunConfig> {
+  const file = assigned(await readConfigFile(path), assignments)
+  return parseConfig<z.ZodType<AnyRunConfig>>(runSchema(file), file, '')
+}
+
+/** The same of a MERGE model. */
 export async function readRunConfig(path: string, assignments: readonly Assignment[] = []): Promise<RunConfig> {
   return parseConfig(runConfig, assigned(await readConfigFile(path), assignments), '')
 }

@@ -10,8 +10,11 @@ import type { Corruption } from '../text/corruption.js'
 import { corruptionFrom, corruptionSpec } from '../text/corruptionSpec.js'
 import { type Example, openDataset, split } from '../text/dataset.js'
 import { evaluateModel } from '../training/evaluate.js'
+import { folderKind, refuse } from './anyModel.js'
 import { parseYaml, readRunConfig } from './configFile.js'
+import { evaluateAnswers } from './evalRemedi.js'
 import { evaluationTable } from './evaluationTable.js'
+import { type DenoiseFlags, denoiseFlagNames, takesDenoising } from './generateBlocks.js'
 import { holdInterrupts } from './interrupt.js'
 import {
   type ModelFlags,
@@ -23,8 +26,9 @@ import {
   takesRefinement,
 } from './modelOptions.js'
 
-interface EvalFlags extends ModelFlags, RefineFlags {
+interface EvalFlags extends ModelFlags, RefineFlags, DenoiseFlags {
   readonly data: string
+  readonly reward?: string
   readonly corruption?: string
   readonly corruptionSeed?: number
   readonly mode?: string
@@ -39,7 +43,9 @@ export function addEval(program: Command): void {
     .summary('measure a model on held-out examples')
     .description(
       'Edits drafts and finished texts and measures: exact matches, precision, recall and F0.5 of the edits by tokens ' +
-        "and by words, over-correction, the deleter, the filler, rounds, and whether the fills' confidence can be trusted.",
+        "and by words, over-correction, the deleter, the filler, rounds, and whether the fills' confidence can be trusted. " +
+        'A RemeDi model answers sources: exact answers, reward, network evaluations, remasks per block, and whether its ' +
+        'confidence finds wrong tokens.',
     )
     .requiredOption(
       '--data <file>',
@@ -50,7 +56,8 @@ export function addEval(program: Command): void {
     .option('--corruption-seed <n>', 'seed of these drafts (default: 0)', numberOf)
     .option('--mode <mode>', 'auto, edit or gen (default: auto)')
     .option('--limit <n>', 'only the first examples', numberOf)
-  takesRefinement(takesModel(command))
+  takesDenoising(takesRefinement(takesModel(command)))
+    .option('--reward <spec>', 'RemeDi: what a completion is worth, as in a recipe, such as numeric')
     .option('--json', 'one JSON object: every figure as { value, n }, counts, and the bins of the calibration')
     .addHelpText('after', examples)
     .action(evaluate)
@@ -60,11 +67,18 @@ const examples = `
 Examples:
   $ merge-lm eval -m runs/quickstart/model --data examples/quickstart/config.yaml --limit 500
   $ merge-lm eval -m runs/quickstart/model --data letters.txt --corruption "[loseCase, { dropSpaces: 0.05 }]"
-  $ merge-lm eval -m runs/quickstart/model --data pairs.jsonl --mode edit --json > figures.json`
+  $ merge-lm eval -m runs/quickstart/model --data pairs.jsonl --mode edit --json > figures.json
+  $ merge-lm eval -m runs/sudoku/sft/model --data examples/sudoku/sft.yaml --steps 8 --confidence-source ups`
 
 async function evaluate(flags: EvalFlags): Promise<void> {
   using interrupt = holdInterrupts(() => process.stderr.write('\nStopping after this round.\n'))
   const { limit, corruptionSeed } = parseConfig(evalFlags, flags, '')
+  if ((await folderKind(flags.model)) !== 'merge') {
+    refuse(flags, [...mergeFlagNames], 'merge')
+    process.stdout.write(`${await evaluateAnswers(flags, interrupt.signal)}\n`)
+    return
+  }
+  refuse(flags, ['reward', ...denoiseFlagNames], 'remedi')
   const mode = flags.mode === undefined ? {} : { mode: flags.mode }
   const settings = parseConfig(batchConfig, { ...refineOptions(flags), ...mode, signal: interrupt.signal }, '')
   const asked = flags.corruption === undefined ? undefined : await corruptionOf(flags.corruption)
@@ -80,6 +94,15 @@ async function evaluate(flags: EvalFlags): Promise<void> {
   const text = flags.json === true ? JSON.stringify(evaluation) : evaluationTable(evaluation)
   process.stdout.write(`${text}\n`)
 }
+
+const mergeFlagNames = [
+  'mode',
+  'maxRounds',
+  'editThreshold',
+  'keepThreshold',
+  'corruption',
+  'corruptionSeed',
+] as const satisfies readonly (keyof EvalFlags)[]
 
 const evalFlags = z.object({
   limit: z.int('expected a whole number >= 1').min(1, 'expected a whole number >= 1').optional(),

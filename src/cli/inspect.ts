@@ -4,14 +4,19 @@ import type { Command } from 'commander'
 import { MergeError } from '../errors.js'
 import { type MergeModel, sessionOf } from '../model.js'
 import type { NativeArray } from '../native.js'
+import type { RemediModel } from '../remedi/model.js'
 import { packRows } from '../rows.js'
 import { type Manifest, verifyFolder } from '../savedFolder.js'
-import { type ModelFlags, openModel, takesModel } from './modelOptions.js'
+import { type AnyModelFlags, folderKind, openAnyModel } from './anyModel.js'
+import { takesModel } from './modelOptions.js'
 import { writeOutput } from './terminal.js'
 
-interface InspectFlags extends ModelFlags {
+interface InspectFlags extends AnyModelFlags {
   readonly tokens?: string
   readonly text?: string
+  readonly promptTokens?: string
+  /** false: without a cache. */
+  readonly cache?: boolean
   readonly outputs?: string
   /** true: to stdout. */
   readonly json?: string | true
@@ -25,81 +30,117 @@ export function addInspect(program: Command): void {
       .summary('show what a model holds, or its inner values for a row of tokens')
       .description(
         'Without --tokens or --text: configuration, parameters and sizes, every file verified. With one of them: copies ' +
-          'of the inner values of a forward pass, one row.',
+          'of the inner values of a forward pass, one row. The model may be one of ours, or a folder in Hugging Face layout.',
       ),
   )
+    .option('--weight-dtype <type>', 'RemeDi: float32 or bfloat16, how matrices are held (default: as saved)')
     .option('--tokens <ids>', 'a row of token ids, such as 5,6,7')
     .option('--text <text>', 'a text instead of ids')
-    .option('--outputs <names>', `some of ${outputNames.join(',')}`, outputNames.join(','))
+    .option('--prompt-tokens <ids>', 'RemeDi: the row is a block behind this prompt, which sees itself alone')
+    .option('--no-cache', 'RemeDi: read prompt and block together, not the block behind a cached prompt')
+    .option('--outputs <names>', `some of ${outputNames.merge.join(',')}; RemeDi: ${outputNames.remedi.join(',')}`)
     .option('--json [file]', 'as JSON, to stdout or to a file')
     .addHelpText('after', examples)
     .action(inspectModel)
 }
 
-const outputNames = ['hidden', 'logits', 'keep', 'gate', 'score', 'counts']
+const outputNames = {
+  merge: ['hidden', 'logits', 'keep', 'gate', 'score', 'counts'],
+  remedi: ['hidden', 'logits', 'confidence'],
+} as const
 
 const examples = `
 Examples:
   $ merge-lm inspect -m runs/quickstart/model
   $ merge-lm inspect -m runs/quickstart/model --text "a sentence" --outputs keep,gate
-  $ merge-lm inspect -m runs/quickstart/model --tokens 5,6,7 --outputs hidden,logits,keep,gate,score,counts --json out.json`
+  $ merge-lm inspect -m runs/quickstart/model --tokens 5,6,7 --outputs hidden,logits,keep,gate,score,counts --json out.json
+  $ merge-lm inspect -m checkpoints/remedi --tokens 5,6,7 --outputs logits,confidence --json out.json
+  $ merge-lm inspect -m checkpoints/remedi --prompt-tokens 5,6,7 --tokens 8,95 --outputs logits --no-cache`
 
 async function inspectModel(flags: InspectFlags): Promise<void> {
   if (flags.tokens !== undefined && flags.text !== undefined) {
     throw new MergeError('ERR_CONFIG', 'inspect: expected --tokens or --text, received both')
   }
-  const names = flags.outputs?.split(',').map((name) => name.trim()) ?? []
-  const unknown = names.find((name) => !outputNames.includes(name))
+  const kind = await folderKind(flags.model)
+  const known: readonly string[] = outputNames[kind === 'merge' ? 'merge' : 'remedi']
+  const names = flags.outputs?.split(',').map((name) => name.trim()) ?? known
+  const unknown = names.find((name) => !known.includes(name))
   if (unknown !== undefined) {
-    throw new MergeError('ERR_CONFIG', `outputs: expected some of ${outputNames.join(', ')}, received ${unknown}`)
+    throw new MergeError('ERR_CONFIG', `outputs: expected some of ${known.join(', ')}, received ${unknown}`)
   }
-  const manifest = await verifyFolder(flags.model)
-  await using model = await openModel(flags)
+  if (kind === 'merge' && flags.promptTokens !== undefined) {
+    throw new MergeError('ERR_CONFIG', 'prompt-tokens: expected a model of family remedi, received merge')
+  }
+  // A folder of another program has no manifest to verify.
+  const manifest = kind === 'pretrained' ? undefined : await verifyFolder(flags.model)
+  await using model = await openAnyModel(flags)
   const row = rowOf(flags, model)
   if (row === undefined) {
     const facts = await factsOf(model, manifest)
     await give(flags, facts, () => renderFacts(facts))
     return
   }
-  const arrays = await sessionOf(model).inspect(packRows([row]), names)
+  const arrays = await arraysOf(model, row, flags, names)
   const outputs = Object.fromEntries(
     names.flatMap((name) => {
       const array = arrays[name]
       return array === undefined ? [] : [[name, { shape: [...array.shape], values: [...array.values] }]]
     }),
   )
-  await give(flags, { tokens: [...row], pieces: model.tokenizer.pieces(row), outputs }, () =>
-    renderOutputs(arrays, names),
-  )
+  await give(flags, { tokens: [...row], pieces: piecesOf(model, row), outputs }, () => renderOutputs(arrays, names))
 }
 
-function rowOf(flags: InspectFlags, model: MergeModel): Int32Array | undefined {
-  if (flags.text !== undefined) return model.tokenizer.encode(flags.text)
-  if (flags.tokens === undefined) return undefined
-  const ids = flags.tokens.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)))
+// Ids beyond the tokenizer have no text.
+function piecesOf(model: MergeModel | RemediModel, row: Int32Array): string[] {
   const { vocabularySize } = model.tokenizer
+  return [...row].map((id) => (id < vocabularySize ? (model.tokenizer.pieces([id])[0] ?? '') : ''))
+}
+
+function arraysOf(
+  model: MergeModel | RemediModel,
+  row: Int32Array,
+  flags: InspectFlags,
+  names: readonly string[],
+): Promise<Readonly<Record<string, NativeArray>>> {
+  const session = sessionOf(model)
+  if (flags.promptTokens === undefined) return session.inspect(packRows([row]), names)
+  const prompt = idsOf('prompt-tokens', flags.promptTokens, model)
+  return session.inspectBehind(packRows([prompt]), packRows([row]), flags.cache === false ? 'whole' : 'cached', names)
+}
+
+function rowOf(flags: InspectFlags, model: MergeModel | RemediModel): Int32Array | undefined {
+  if (flags.text !== undefined) return model.tokenizer.encode(flags.text)
+  return flags.tokens === undefined ? undefined : idsOf('tokens', flags.tokens, model)
+}
+
+function idsOf(name: string, flag: string, model: MergeModel | RemediModel): Int32Array {
+  const ids = flag.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)))
+  const vocabularySize = model.family === 'remedi' ? embeddingsOf(model) : model.tokenizer.vocabularySize
   const wrong = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
   if (wrong >= 0) {
-    const received = flags.tokens.split(',')[wrong] ?? ''
+    const received = flag.split(',')[wrong] ?? ''
     throw new MergeError(
       'ERR_INPUT',
-      `tokens: expected ids 0..${vocabularySize - 1}, received ${JSON.stringify(received)}`,
+      `${name}: expected ids 0..${vocabularySize - 1}, received ${JSON.stringify(received)}`,
     )
   }
   return Int32Array.from(ids)
 }
 
-async function factsOf(model: MergeModel, manifest: Manifest) {
+// A checkpoint may have more rows in its embedding than its tokenizer has ids.
+const embeddingsOf = (model: RemediModel): number => model.config.embeddings ?? model.tokenizer.vocabularySize
+
+async function factsOf(model: MergeModel | RemediModel, manifest: Manifest | undefined) {
   const { kind, vocabularySize, special } = model.tokenizer
   const parameters = await sessionOf(model).parameters()
   return {
-    kind: manifest.kind,
-    ...(manifest.step === undefined ? {} : { step: manifest.step }),
+    kind: manifest?.kind ?? 'checkpoint',
+    ...(manifest?.step === undefined ? {} : { step: manifest.step }),
     config: model.config,
     tokenizer: { kind, vocabularySize, special },
     parameterCount: model.parameterCount,
     parameters,
-    files: manifest.files,
+    files: manifest?.files ?? [],
     memory: await model.memory(),
   }
 }
@@ -113,7 +154,7 @@ function renderFacts(facts: Awaited<ReturnType<typeof factsOf>>): string {
   return [
     `${facts.kind}${step}, ${facts.parameterCount.toLocaleString('en')} parameters`,
     'config',
-    ...table(Object.entries(facts.config)),
+    ...table(Object.entries(facts.config).map(([name, value]) => [name, String(value)])),
     `tokenizer ${facts.tokenizer.kind}, vocabulary ${facts.tokenizer.vocabularySize}`,
     'parameters',
     ...table(facts.parameters.map(({ name, shape }) => [name, `[${shape.join(', ')}]`])),

@@ -2,6 +2,10 @@
 
 import { MergeError } from '../errors.js'
 import { MergeModel } from '../model.js'
+import { RemediModel } from '../remedi/model.js'
+import type { RemediRecipe, RemediRecipeOptions } from '../remedi/recipe.js'
+import { rewardFrom } from '../remedi/rewards.js'
+import type { RemediFigures } from '../remedi/task.js'
 import { trainBpeTokenizer } from '../text/bpe.js'
 import { byteTokenizer } from '../text/byteTokenizer.js'
 import { trainCharacterTokenizer } from '../text/characterTokenizer.js'
@@ -13,7 +17,8 @@ import { loadTokenizer } from '../text/tokenizerFile.js'
 import { unknownMetric } from '../training/best.js'
 import type { FoundCheckpoint } from '../training/checkpoint.js'
 import { evaluateEdits } from '../training/evaluate.js'
-import type { RunConfig } from '../training/runConfig.js'
+import { evaluateRemedi } from '../training/evaluateRemedi.js'
+import { type RemediRunConfig, type RunConfig, tokenizerConfig } from '../training/runConfig.js'
 import { type ResumeOptions, Trainer } from '../training/trainer.js'
 import { type DataPrint, dataPrint } from './runRecord.js'
 
@@ -28,6 +33,16 @@ export interface OpenRun {
   /** Absent where the configuration says `untouched`: then an example without a source has no draft of its own. */
   readonly corruption?: Corruption
 }
+
+/** A run of a RemeDi model that is ready to start. */
+export interface OpenRemediRun extends Omit<OpenRun, 'model' | 'trainer'> {
+  readonly model: RemediModel
+  readonly trainer: RemediTrainer
+  /** Answers the examples of the evaluation. */
+  readonly evaluate: () => Promise<Record<string, number>>
+}
+
+type RemediTrainer = Trainer<RemediModel, RemediRecipeOptions, RemediRecipe, RemediFigures>
 
 /** Where a run starts: at its first step, or after a checkpoint. */
 export interface RunStart extends Pick<ResumeOptions, 'threads' | 'allowNondeterministic' | 'warn'> {
@@ -47,6 +62,62 @@ export async function openRun(config: RunConfig, start: RunStart = {}): Promise<
     : oldTrainer(config, start.from, start))
   const print = dataPrint(examples)
   return { model: trainer.model, trainer, train, heldOut, print, ...(corruption === undefined ? {} : { corruption }) }
+}
+
+/** The same of a RemeDi model: a new one, or one of an earlier stage. */
+export async function openRemediRun(config: RemediRunConfig, start: RunStart = {}): Promise<OpenRemediRun> {
+  const metric = config.recipe.best?.metric
+  if (metric !== undefined && !remediFigures.some((name) => name === metric)) throw unknownMetric(metric, remediFigures)
+  const examples = await openDataset(config.data)
+  const { train, heldOut } = split(examples, { heldOut: config.heldOut, seed: config.recipe.seed })
+  const corruption = config.corruption === 'untouched' ? undefined : await corruptionFrom(config.corruption)
+  const { data, generate, reward: rewardSpec } = config.evaluation
+  const asked = data === undefined ? heldOut : await openDataset(data)
+  const reward = rewardSpec === undefined ? undefined : await rewardFrom(rewardSpec)
+  const trainer = await (start.from === undefined
+    ? newRemediTrainer(config, train, start)
+    : oldRemediTrainer(config, start.from, start))
+  const { model } = trainer
+  const evaluate = async (): Promise<Record<string, number>> => {
+    const found = await evaluateRemedi(model, asked, { ...generate, ...(reward === undefined ? {} : { reward }) })
+    return {
+      exact: found.exact.value ?? 0,
+      ...(reward === undefined ? {} : { reward: found.reward.value ?? 0 }),
+      errorAuroc: found.calibration.ups.raw.auroc.value ?? 0,
+      meanEvaluations: found.meanEvaluations.value ?? 0,
+      meanRemasks: found.remasksPerBlock.value ?? 0,
+    }
+  }
+  const print = dataPrint(examples)
+  return { model, trainer, train, heldOut: asked, print, evaluate, ...(corruption === undefined ? {} : { corruption }) }
+}
+
+/** The numbers of a RemeDi run's evaluation. */
+export const remediFigures = ['exact', 'reward', 'errorAuroc', 'meanEvaluations', 'meanRemasks'] as const
+
+async function newRemediTrainer(
+  config: RemediRunConfig,
+  train: readonly Example[],
+  { threads }: RunStart,
+): Promise<RemediTrainer> {
+  const team = threads === undefined ? {} : { threads }
+  if (config.from !== undefined) return new Trainer(await RemediModel.load(config.from, team), config.recipe)
+  const tokenizer = await makeTokenizer({ tokenizer: config.tokenizer ?? tokenizerConfig.parse(undefined) }, train)
+  const shape = { ...config.model, tokenizer, seed: config.recipe.seed, ...team }
+  return new Trainer(await RemediModel.create(shape), config.recipe)
+}
+
+async function oldRemediTrainer(
+  config: RemediRunConfig,
+  from: FoundCheckpoint,
+  { from: _, ...options }: RunStart,
+): Promise<RemediTrainer> {
+  const { steps, minutes, saveEvery, keep, evaluateEvery, best } = config.recipe
+  return Trainer.resume(
+    from,
+    { ...options, recipe: { steps, minutes, saveEvery, keep, evaluateEvery, best } },
+    RemediModel,
+  )
 }
 
 async function newTrainer(config: RunConfig, train: readonly Example[], { threads }: RunStart): Promise<Trainer> {

@@ -7,6 +7,7 @@ import { addDoctor } from './doctorCommand.js'
 import { addEdit } from './edit.js'
 import { addEval } from './eval.js'
 import { errorText, exitCodeOf, exitCodes } from './exitCode.js'
+import { addExport } from './export.js'
 import { addGenerate } from './generate.js'
 import { addInfill } from './infill.js'
 import { addInspect } from './inspect.js'
@@ -27,6 +28,7 @@ export function makeProgram(): Command {
   addGenerate(program)
   addInfill(program)
   addInspect(program)
+  addExport(program)
   addEval(program)
   addAblate(program)
   addReport(program)

@@ -1,14 +1,18 @@
 // Progress: how a training run is doing, as one live line, as plain lines every few seconds, or as JSON lines.
 
+import type { RemediFigures } from '../remedi/task.js'
 import type { StepReport } from '../training/report.js'
 import type { Output } from './terminal.js'
+
+/** The report of a step of any family. */
+export type AnyReport = StepReport | StepReport<RemediFigures>
 
 /** How a run is shown. */
 export type ProgressStyle = 'live' | 'plain' | 'json'
 
 /** Shows reports of a run as they come. */
 export interface Progress {
-  report(report: StepReport): void
+  report(report: AnyReport): void
   /** A line of its own, above the live one. */
   note(text: string): void
   /** Leaves the last state standing. */
@@ -31,9 +35,9 @@ export function showProgress({ stream, style, now = () => performance.now() }: P
   const chosen = style ?? (stream.isTTY === true ? 'live' : 'plain')
   const everyMs = chosen === 'live' ? liveEveryMs : plainEveryMs
   let shownAt = Number.NEGATIVE_INFINITY
-  let last: StepReport | undefined
+  let last: AnyReport | undefined
   let isShown = true
-  const show = (report: StepReport): void => {
+  const show = (report: AnyReport): void => {
     shownAt = now()
     isShown = true
     const text = progressLine(report)
@@ -67,9 +71,8 @@ export function showProgress({ stream, style, now = () => performance.now() }: P
   }
 }
 
-/** One line about a step: step, share of the run, time left, speed, memory, gate rate, loss terms. */
-export function progressLine(report: StepReport, memoryBytes: number = process.memoryUsage.rss()): string {
-  const { terms } = report
+/** One line about a step: step, share of the run, time left, speed, memory, what its task is about, loss terms. */
+export function progressLine(report: AnyReport, memoryBytes: number = process.memoryUsage.rss()): string {
   // The loss terms come last: a narrow terminal cuts them first.
   const words = [
     `step ${report.step}`,
@@ -77,11 +80,24 @@ export function progressLine(report: StepReport, memoryBytes: number = process.m
     `${duration(report.secondsLeft)} left`,
     `${count(report.tokensPerSecond)} tokens/s`,
     `${Math.round(memoryBytes / 2 ** 20)} MiB`,
-    `gate ${Math.round(100 * report.gateRate)} %`,
-    `loss ${report.total.toFixed(3)} (recon ${terms.recon.toFixed(2)} comp ${terms.compression.toFixed(3)} ` +
-      `ptr ${terms.pointer.toFixed(3)} gate ${terms.gate.toFixed(2)} len ${terms.length.toFixed(3)})`,
+    ...taskWords(report),
   ]
   return words.join('  ')
+}
+
+function taskWords(report: AnyReport): string[] {
+  const loss = `loss ${report.total.toFixed(3)}`
+  if ('gateRate' in report) {
+    const { recon, compression, pointer, gate, length } = report.terms
+    return [
+      `gate ${Math.round(100 * report.gateRate)} %`,
+      `${loss} (recon ${recon.toFixed(2)} comp ${compression.toFixed(3)} ` +
+        `ptr ${pointer.toFixed(3)} gate ${gate.toFixed(2)} len ${length.toFixed(3)})`,
+    ]
+  }
+  const terms = Object.entries(report.terms).map(([name, value]) => `${name} ${value.toFixed(3)}`)
+  const rate = 'reward' in report ? `reward ${report.reward.toFixed(3)}` : `fills ${percent(report.fillAccuracy)}`
+  return [rate, `${loss} (${terms.join(' ')})`]
 }
 
 /** Shares as percentages, other numbers as they are. */

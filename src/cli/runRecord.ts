@@ -8,7 +8,7 @@ import { MergeError } from '../errors.js'
 import { shown } from '../parseConfig.js'
 import type { Example } from '../text/dataset.js'
 import { freeOfRecipe } from '../training/resume.js'
-import { type RunConfig, runConfig } from '../training/runConfig.js'
+import { type AnyRunConfig, runSchema } from '../training/runConfig.js'
 
 const configName = 'config.json'
 const dataName = 'data.json'
@@ -26,15 +26,15 @@ export function dataPrint(examples: readonly Example[]): DataPrint {
 }
 
 /** Writes config.json and data.json; each exists whole or not at all. */
-export async function writeRecord(config: RunConfig, print: DataPrint): Promise<void> {
+export async function writeRecord(config: AnyRunConfig, print: DataPrint): Promise<void> {
   await writeWhole(join(config.folder, configName), jsonText(config))
   await writeWhole(join(config.folder, dataName), jsonText(print))
 }
 
 /** Refuses a configuration that is not the run's own, `ERR_CONFIG` names the key. */
-export async function checkConfig(config: RunConfig): Promise<void> {
+export async function checkConfig(config: AnyRunConfig): Promise<void> {
   const path = join(config.folder, configName)
-  const saved = runConfig.safeParse(await readValue(path))
+  const saved = runSchema(config).safeParse(await readValue(path))
   if (!saved.success)
     throw new MergeError('ERR_CONFIG', `${path}: expected the configuration of the run, received none that can be read`)
   const difference = firstDifference(plain(saved.data), plain(config), [])
@@ -104,7 +104,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function plain(config: RunConfig): unknown {
+function plain(config: AnyRunConfig): unknown {
   return JSON.parse(JSON.stringify(config))
 }
 

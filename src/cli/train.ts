@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { MergeError } from '../errors.js'
 import { type FoundCheckpoint, resumableCheckpoint } from '../training/checkpoint.js'
-import type { RunConfig } from '../training/runConfig.js'
+import type { AnyRunConfig } from '../training/runConfig.js'
 import { RunFolder } from '../training/runFolder.js'
-import { type Assignment, parseAssignment, readRunConfig } from './configFile.js'
+import { type Assignment, parseAssignment, readAnyRunConfig } from './configFile.js'
 import { holdInterrupts } from './interrupt.js'
 import { numberOf } from './modelOptions.js'
-import { openRun } from './openRun.js'
+import { openRemediRun, openRun } from './openRun.js'
 import { count, duration, showProgress } from './progress.js'
 import { checkConfig, checkData, clearRun, isFinished, writeRecord } from './runRecord.js'
 import { trainRun } from './trainRun.js'
@@ -69,7 +69,7 @@ A small run.yaml:
 
 async function train(path: string, flags: TrainFlags): Promise<void> {
   checkFlags(flags)
-  const config = await readRunConfig(path, assignmentsOf(flags))
+  const config = await readAnyRunConfig(path, assignmentsOf(flags))
   await using folder = await RunFolder.open(config.folder)
   const from = await prepareFolder(folder, config, flags)
   const progress = showProgress({
@@ -77,12 +77,13 @@ async function train(path: string, flags: TrainFlags): Promise<void> {
     style: flags.json === true ? 'json' : undefined,
   })
   using interrupt = holdInterrupts(() => process.stderr.write('\nSaving and stopping; again to stop without saving.\n'))
-  const run = await openRun(config, {
+  const start = {
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
     ...(from === undefined ? {} : { from }),
     allowNondeterministic: flags.allowNondeterministic === true,
     warn,
-  })
+  }
+  const run = await (config.family === 'remedi' ? openRemediRun(config, start) : openRun(config, start))
   await using model = run.model
   if (from !== undefined) await checkData(config.folder, run.print)
   await writeRecord(config, run.print)
@@ -94,10 +95,10 @@ async function train(path: string, flags: TrainFlags): Promise<void> {
   const last = await trainRun(run, { folder, progress, signal: interrupt.signal })
   if (last === undefined) progress.note(`Nothing was left to do after step ${run.trainer.step}.`)
   if (last === undefined || flags.json === true) return
-  process.stderr.write(
-    `${last.step} steps in ${duration(last.seconds)}. The model is in ${join(config.folder, 'model')}. Try:\n` +
-      `  merge-lm edit -m ${join(config.folder, 'model')} --trace "your text"\n`,
-  )
+  const hint =
+    config.family === 'merge' ? ` Try:\n  merge-lm edit -m ${join(config.folder, 'model')} --trace "your text"` : ''
+  const done = `${last.step} steps in ${duration(last.seconds)}. The model is in ${join(config.folder, 'model')}.`
+  process.stderr.write(`${done}${hint}\n`)
 }
 
 function assignmentsOf({ minutes, steps, seed, folder, set = [] }: TrainFlags): Assignment[] {
@@ -119,7 +120,7 @@ function checkFlags({ resume = false, overwrite = false, allowNondeterministic =
 // What the run goes on from; undefined for one that begins.
 async function prepareFolder(
   folder: RunFolder,
-  config: RunConfig,
+  config: AnyRunConfig,
   { overwrite = false, resume = false }: TrainFlags,
 ): Promise<FoundCheckpoint | undefined> {
   if (!overwrite && !resume && (await folder.holdsRun())) {

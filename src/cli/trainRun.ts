@@ -4,9 +4,8 @@ import { join } from 'node:path'
 import { isMergeError, MergeError } from '../errors.js'
 import { maskedAccuracy } from '../training/maskedAccuracy.js'
 import type { RunFolder } from '../training/runFolder.js'
-import type { StepReport } from '../training/trainer.js'
-import { evaluateRun, type OpenRun } from './openRun.js'
-import type { Progress } from './progress.js'
+import { evaluateRun, type OpenRemediRun, type OpenRun } from './openRun.js'
+import type { AnyReport, Progress } from './progress.js'
 import { runSamples } from './runSamples.js'
 import { pageRenewal, writeRunPage } from './writeRunPage.js'
 
@@ -18,16 +17,17 @@ export interface RunWatch {
 }
 
 /** Trains and saves the model; gives the last step's report, or nothing where no step was left. */
-export async function trainRun(run: OpenRun, { folder, progress, signal }: RunWatch): Promise<StepReport | undefined> {
+export async function trainRun(
+  run: OpenRun | OpenRemediRun,
+  { folder, progress, signal }: RunWatch,
+): Promise<AnyReport | undefined> {
   const { trainer, model, corruption } = run
-  const pretrains = trainer.recipe.task === 'pretrain' && run.heldOut.length > 0
   const canEvaluate =
-    !pretrains &&
     run.heldOut.length > 0 &&
-    run.heldOut.every(({ source }) => source !== undefined || corruption !== undefined)
+    (pretrains(run) || run.heldOut.every(({ source }) => source !== undefined || corruption !== undefined))
   const firstStep = trainer.step
   const renewPage = pageRenewal(folder.folder)
-  let last: StepReport | undefined
+  let last: AnyReport | undefined
   const saveModel = async (): Promise<void> => {
     await model.save(join(folder.folder, 'model'))
     await writeRunPage(folder.folder)
@@ -37,12 +37,7 @@ export async function trainRun(run: OpenRun, { folder, progress, signal }: RunWa
       signal,
       folder,
       ...(corruption === undefined ? {} : { corruption }),
-      ...(pretrains
-        ? { evaluate: async (current) => ({ ...(await maskedAccuracy(current, run.heldOut, trainer.recipe)) }) }
-        : {}),
-      ...(canEvaluate
-        ? { evaluate: (current) => evaluateRun(current, run), samples: (current) => runSamples(current, run) }
-        : {}),
+      ...(canEvaluate ? looksOf(run) : {}),
     })
     for await (const report of reports) {
       last = report
@@ -67,4 +62,18 @@ export async function trainRun(run: OpenRun, { folder, progress, signal }: RunWa
       },
     )
   }
+}
+
+// What an evaluation finds and shows.
+function looksOf(run: OpenRun | OpenRemediRun) {
+  if ('evaluate' in run) return { evaluate: run.evaluate }
+  if (pretrains(run)) {
+    return { evaluate: async () => ({ ...(await maskedAccuracy(run.model, run.heldOut, run.trainer.recipe)) }) }
+  }
+  return { evaluate: () => evaluateRun(run.model, run), samples: () => runSamples(run.model, run) }
+}
+
+// A pretrained encoder names masked tokens; it needs no drafts.
+function pretrains(run: OpenRun | OpenRemediRun): boolean {
+  return 'task' in run.trainer.recipe && run.trainer.recipe.task === 'pretrain'
 }

@@ -3,21 +3,7 @@
 import { z } from 'zod'
 import type { NativeRecord } from '../native.js'
 import { encoderFields } from './encoder.js'
-import { above, whole } from './fields.js'
-
-/** Where a model runs: the only options of a loaded model that may differ from the saved one. */
-const placement = {
-  dtype: z.enum(['float32', 'bfloat16']).default('float32').describe('compute type; weights are always float32'),
-  device: z
-    .string()
-    .regex(/^(cpu|cuda:\d+)$/, 'expected "cpu" or "cuda:<n>"')
-    .default('cpu')
-    .describe('where the model runs: cpu or cuda:<n>; never changed silently'),
-  matmulPrecision: z
-    .enum(['highest', 'medium'])
-    .default('highest')
-    .describe('medium: float32 matrices may be multiplied in bfloat16 where the processor has it (AMX), as in PyTorch'),
-}
+import { above, placement, whole } from './fields.js'
 
 /** What a profile means for the options that are left out (section 1). */
 export const profileDefaults = {

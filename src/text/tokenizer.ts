@@ -42,7 +42,7 @@ export interface Tokenizer {
 }
 
 /** Which family a tokenizer belongs to. */
-export type TokenizerKind = 'character' | 'byte' | 'huggingface'
+export type TokenizerKind = 'character' | 'byte' | 'huggingface' | 'ids'
 
 /** The content of a `tokenizer.json`. */
 export type TokenizerJson = Readonly<Record<string, unknown>>

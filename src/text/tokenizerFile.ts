@@ -8,13 +8,21 @@ import { checkValue } from '../parseConfig.js'
 import { byteTokenizer } from './byteTokenizer.js'
 import { characterTokenizer } from './characterTokenizer.js'
 import { type HuggingFaceTokenizerOptions, huggingFaceTokenizer } from './huggingFaceTokenizer.js'
+import { idTokenizer } from './idTokenizer.js'
 import { configuredRoles, type RoleNames, roleConfig, tokenizerFile } from './specialRoles.js'
 import type { Tokenizer } from './tokenizer.js'
 
 const rolesName = 'tokenizer_config.json'
 
 const maxInputLength = z.int().min(1)
+const role = z.int().min(-1)
 const builtInFile = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('merge-lm/ids'),
+    version: z.literal(1),
+    vocabularySize: z.int().min(1),
+    special: z.object({ pad: role, bos: role, eos: role, mask: role, sep: role }),
+  }),
   z.object({ type: z.literal('merge-lm/byte'), version: z.literal(1), maxInputLength }),
   z.object({
     type: z.literal('merge-lm/character'),
@@ -55,7 +63,14 @@ export function tokenizerFromJson(json: unknown, options: HuggingFaceTokenizerOp
   if (!type.success || !type.data.type.startsWith('merge-lm/')) return huggingFaceTokenizer(json, options)
   const parsed = checkValue(builtInFile, json, '')
   if (!parsed.success) throw new MergeError('ERR_INPUT', `tokenizer.json: ${parsed.problems.join('; ')}`)
-  return parsed.data.type === 'merge-lm/byte' ? byteTokenizer(parsed.data) : characterTokenizer(parsed.data)
+  switch (parsed.data.type) {
+    case 'merge-lm/ids':
+      return idTokenizer(parsed.data)
+    case 'merge-lm/byte':
+      return byteTokenizer(parsed.data)
+    case 'merge-lm/character':
+      return characterTokenizer(parsed.data)
+  }
 }
 
 /**

@@ -2,6 +2,9 @@
 
 import { z } from 'zod'
 import { modelConfig, pretrainedConfig, recipe } from '../config.js'
+import { remediConfig } from '../remedi/config.js'
+import { generateConfig } from '../remedi/generateConfig.js'
+import { remediRecipe, rewardSpec } from '../remedi/recipe.js'
 import { corruptionSpec } from '../text/corruptionSpec.js'
 import { datasetSpec } from '../text/datasetSpec.js'
 
@@ -38,11 +41,7 @@ const runModel = z.union([
   modelConfig,
 ])
 
-const runFields = z.strictObject({
-  model: runModel.prefault({}).describe('shape of the model'),
-  tokenizer: tokenizerConfig
-    .optional()
-    .describe('how text becomes tokens; default: characters, or the tokenizer of model.from'),
+const common = {
   data: datasetSpec.describe('what is learned from'),
   heldOut: z
     .int('expected a whole number >= 0')
@@ -50,12 +49,20 @@ const runFields = z.strictObject({
     .default(0)
     .describe('examples held out of the data by the seed of the recipe, for evaluation'),
   corruption: corruptionSpec.default('untouched').describe('makes the drafts of examples that have none of their own'),
-  recipe: recipe.prefault({}).describe('how the model is trained'),
   folder: z.string().min(1, 'expected a folder').describe('where the model, metrics and checkpoints go'),
-})
+}
 
-/** The schema of a run's file. */
-export const runConfig = runFields
+/** The schema of a run's file, for a MERGE model. */
+export const runConfig = z
+  .strictObject({
+    family: z.literal('merge').default('merge').describe('the kind of model: merge or remedi'),
+    model: runModel.prefault({}).describe('shape of the model'),
+    tokenizer: tokenizerConfig
+      .optional()
+      .describe('how text becomes tokens; default: characters, or the tokenizer of model.from'),
+    ...common,
+    recipe: recipe.prefault({}).describe('how the model is trained'),
+  })
   .superRefine(({ model, tokenizer }, context) => {
     if (tokenizer === undefined || (tokenizer.kind === 'pretrained') === 'from' in model) return
     const message = 'from' in model ? 'expected that of model.from' : 'expected another kind without model.from'
@@ -69,5 +76,47 @@ function defaultTokenizer(model: z.output<typeof runModel>) {
   return 'from' in model ? ({ kind: 'pretrained' } as const) : characters
 }
 
+/** The schema of a run's file, for a RemeDi model. */
+export const remediRunConfig = z
+  .strictObject({
+    family: z.literal('remedi').describe('the kind of model'),
+    from: z
+      .string()
+      .min(1, 'expected a folder')
+      .optional()
+      .describe('a model to start from, with its shape and tokenizer: the folder of an earlier stage'),
+    model: remediConfig.optional().describe('shape of a new model'),
+    ...common,
+    tokenizer: tokenizerConfig.optional().describe('how text becomes tokens, of a new model'),
+    recipe: remediRecipe.describe('how the model is trained: base, sft or rl'),
+    evaluation: z
+      .strictObject({
+        data: datasetSpec.optional().describe('examples to answer; default: those held out'),
+        generate: generateConfig.in.prefault({}).describe('how they are answered'),
+        reward: rewardSpec.optional().describe('what a completion is worth'),
+      })
+      .prefault({})
+      .describe('what is measured every recipe.evaluateEvery steps'),
+  })
+  .superRefine(({ from, model, tokenizer }, context) => {
+    if (from === undefined) return
+    for (const [path, given] of Object.entries({ model, tokenizer })) {
+      const message = 'expected none, since `from` has its own'
+      if (given !== undefined) context.addIssue({ code: 'custom', path: [path], message })
+    }
+  })
+
 export type RunConfig = Readonly<z.output<typeof runConfig>>
 export type RunConfigInput = z.input<typeof runConfig>
+export type RemediRunConfig = Readonly<z.output<typeof remediRunConfig>>
+export type RemediRunConfigInput = z.input<typeof remediRunConfig>
+/** The file of a run of any family. */
+export type AnyRunConfig = RunConfig | RemediRunConfig
+
+/** The schema by the `family` that a file names, `merge` where it names none. */
+export function runSchema(file: unknown): typeof runConfig | typeof remediRunConfig {
+  const { family } = familySchema.parse(file)
+  return family === 'remedi' ? remediRunConfig : runConfig
+}
+
+const familySchema = z.looseObject({ family: z.unknown() }).catch({ family: undefined })

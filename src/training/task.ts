@@ -67,6 +67,8 @@ export interface Task<F extends Figures = Figures> {
   decide(at: RunPosition): NativeRecord & { readonly learningRate: number }
   /** Takes the step; resolves to the numbers of its report. Absent: one call of `trainStep`. */
   step?(session: NativeSession, record: NativeRecord, batch: TaskBatch): Promise<Readonly<Record<string, number>>>
+  /** After a run, however it ended: frees what the steps opened. */
+  end?(): Promise<void>
   /** What this task adds to the report of a step. */
   figures(number: ReadNumber): F
   /** What in the recipe is probably not meant, a sentence each. */

@@ -54,8 +54,9 @@ export class Trainer<
   F extends Figures = MergeFigures,
 > {
   readonly model: M & TrainableModel<O, R, F>
-  #recipe: R
-  #task: Task<F>
+  /** How the model is trained. */
+  readonly recipe: R
+  readonly #task: Task<F>
   readonly #now: () => number
   #position: BatchPosition = firstPosition
   #seconds = 0
@@ -65,8 +66,8 @@ export class Trainer<
   /** `now` is the clock of the run in milliseconds; tests bring their own. */
   constructor(model: M & TrainableModel<O, R, F>, options?: NoInfer<O>, now: () => number = () => performance.now()) {
     this.model = model
-    this.#recipe = parseConfig(model.recipeSchema, options ?? {}, 'recipe')
-    this.#task = model.task(this.#recipe)
+    this.recipe = parseConfig(model.recipeSchema, options ?? {}, 'recipe')
+    this.#task = model.task(this.recipe)
     this.#now = now
   }
 
@@ -96,18 +97,11 @@ export class Trainer<
     kind: ModelKind<TrainableModel> = MergeModel,
   ): Promise<Trainer<TrainableModel, unknown, CommonRecipe, Figures>> {
     const { model, recipe, state } = await loadCheckpoint(from, options, kind)
-    const trainer = new Trainer(model, undefined, options.now)
-    trainer.#recipe = recipe
-    trainer.#task = model.task(recipe)
+    const trainer = new Trainer(model, recipe, options.now)
     trainer.#position = state.position
     trainer.#seconds = state.seconds
     trainer.#best = state.best
     return trainer
-  }
-
-  /** How the model is trained. */
-  get recipe(): R {
-    return this.#recipe
   }
 
   /** What in the recipe is probably not meant, a sentence each; `merge-lm train` prints them. */
@@ -193,6 +187,7 @@ export class Trainer<
     } finally {
       if (this.#state === 'running') this.#state = 'idle'
       await stream.return()
+      await task.end?.()
       await folder?.finish()
       if (folder !== options.folder) await folder?.[Symbol.asyncDispose]()
     }

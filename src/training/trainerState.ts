@@ -2,8 +2,8 @@
 
 import { z } from 'zod'
 import type { ModelConfig } from '../config.js'
-import { startedEngine } from '../model.js'
 import { checkpointError, type Manifest, readJson } from '../savedFolder.js'
+import { startedEngine } from '../session.js'
 import { packageVersion } from '../version.js'
 import { bestSoFar } from './best.js'
 

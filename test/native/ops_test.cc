@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "kernels/exp.h"
+#include "ops/cached_attention.h"
 #include "ops/ragged_attention.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
@@ -134,6 +135,39 @@ TEST(an_infinite_bias_hides_a_key) {
   CHECK(worst(before, after) < 1e-6);
 }
 
+TEST(cached_attention_kernel) {
+  at::manual_seed(8);
+  for (const ops::Heads heads : {ops::Heads{1, 1}, ops::Heads{3, 3}, ops::Heads{6, 2}}) {
+    for (const auto among : {ops::Among::kAll, ops::Among::kEarlier}) {
+      const Offsets offsets{0, 1, 1, 33, 36};
+      const Tensor qkv = at::randn({36, (heads.queries + 2 * heads.keys) * 8});
+      std::vector<Tensor> past, past_wide;
+      for (const int64_t length : {0, 5, 1, 70}) {
+        // A part of a larger buffer, as the cache hands it over.
+        past.push_back(at::randn({length + 3, 2 * heads.keys * 8}).narrow(0, 0, length));
+        past_wide.push_back(past.back().to(at::kDouble));
+      }
+      const Tensor got = ops::cached_attention(qkv, offsets, heads, past, among);
+      const Tensor exact = ops::cached_attention_reference(qkv.to(at::kDouble), offsets, heads, past_wide, among);
+      CHECK(worst(got, exact) < 2e-6);
+      CHECK(!got.requires_grad());
+    }
+  }
+}
+
+TEST(a_cache_gives_what_the_whole_row_gives) {
+  at::manual_seed(9);
+  const ops::Heads heads{4, 2};
+  const int64_t width = 8 * 8, past = 7, now = 5;
+  const Tensor qkv = at::randn({past + now, width});
+  Tensor bias = at::zeros({1, (past + now) * (past + now)});
+  for (int64_t q = 0; q < past; ++q) bias[0].narrow(0, q * (past + now) + past, now).fill_(-INFINITY);
+  const Tensor whole = ops::ragged_attention(qkv, {0, past + now}, heads, bias);
+  const Tensor cache = qkv.narrow(0, 0, past).narrow(1, 32, 32).contiguous();
+  const Tensor part = ops::cached_attention(qkv.narrow(0, past, now), {0, now}, heads, {cache}, ops::Among::kAll);
+  CHECK(worst(whole.narrow(0, past, now), part) < 1e-6);
+}
+
 TEST(row_mean_max_kernel) {
   at::manual_seed(5);
   for (const Offsets& offsets : std::vector<Offsets>{{0, 1}, {0, 2, 5}, {0, 31, 64, 65}}) {
@@ -160,4 +194,23 @@ TEST(bad_shapes_are_refused) {
   CHECK_THROWS(ops::swiglu(at::randn({2, 3})));
   CHECK_THROWS(ops::ragged_attention(at::randn({4, 12}), {0, 3}, {2, 2}));
   CHECK_THROWS(ops::ragged_attention(at::randn({4, 10}), {0, 4}, {2, 2}));
+  CHECK_THROWS(ops::cached_attention(at::randn({4, 12}), {0, 4}, {2, 2}, {at::randn({3, 6})}, ops::Among::kAll));
+  CHECK_THROWS(ops::cached_attention(at::randn({4, 12}), {0, 4}, {2, 2}, {}, ops::Among::kAll));
+}
+
+TEST(a_hidden_key_weighs_nothing_at_all) {
+  const int64_t n = 9, heads = 2, width = 4;
+  at::manual_seed(3);
+  const Tensor plain = at::randn({n, 3 * heads * width});
+  Tensor bias = at::zeros({1, n * n});
+  // Key 4 is hidden from all others.
+  for (int64_t q = 0; q < n; ++q) {
+    if (q != 4) bias[0][q * n + 4] = -INFINITY;
+  }
+  Tensor changed = plain.clone();
+  changed.select(0, 4).narrow(0, 2 * heads * width, heads * width).fill_(1e30);
+  const ops::Heads same{heads, heads};
+  const Tensor before = ops::ragged_attention(plain, {0, n}, same, bias);
+  const Tensor after = ops::ragged_attention(changed, {0, n}, same, bias);
+  for (int64_t q = 0; q < n; ++q) CHECK((q == 4) != at::equal(before[q], after[q]));
 }

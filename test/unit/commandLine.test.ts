@@ -76,6 +76,7 @@ describe('flags', () => {
       'generate',
       'infill',
       'inspect',
+      'export',
       'eval',
       'ablate',
       'report',

@@ -11,6 +11,7 @@ const layersOfSrc: readonly (readonly string[])[] = [
   ['parseConfig', 'rows', 'savedFolder', 'training/schedule'],
   ['config/'],
   ['config'],
+  ['session'],
   ['ops/', 'text/'],
   ['pretrained/'],
   ['training/task'],

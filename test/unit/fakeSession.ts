@@ -107,9 +107,21 @@ export function fakeSession(behaviour: FakeBehaviour = {}): FakeSession {
     },
     evaluate: async () => ({ ...plainReport }),
     refineRound: round,
+    denoise: async (_, { tokens }) => {
+      const ones = new Float32Array(tokens.length).fill(1)
+      return { tokens, candidate: tokens, confidence: ones, score: ones, probability: ones }
+    },
+    remember: async () => undefined,
+    forget: async () => undefined,
+    policyLogs: async () => ({}),
+    policyStep: async () => ({ ...plainReport }),
     inspect: async () => ({}),
+    inspectBehind: async () => ({}),
     save: async (path, part) => writeFile(path, `fake ${part}`),
     load: async () => undefined,
+    readPieces: async () => undefined,
+    writePieces: async () => undefined,
+    draw: async () => undefined,
     importWeights: async () => undefined,
     parameters: async () => [
       { name: 'embedding.weight', shape: [10, 4] },

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { modelConfig, modelRecord, recipe, refineConfig, roundRecord, stepRecord } from '../../src/config.js'
+import { remediConfig, remediRecord } from '../../src/remedi/config.js'
 
 const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8')
 
@@ -33,13 +34,25 @@ describe('records', () => {
     expect(wanted).toEqual(sorted(sent))
   })
 
+  it('that open a RemeDi model', () => {
+    const ids = { embeddings: 300, mask: 3 }
+    const sent = Object.keys(remediRecord(remediConfig.parse({}), ids, { seed: 0, start: 'random' }))
+    const wanted = sorted(
+      fieldsRead(read('native/remedi/model.cc'), 'config'),
+      fieldsRead(read('native/nn/placement.cc'), 'config'),
+      fieldsRead(read('native/family.cc'), 'config'),
+    )
+    expect(wanted.length).toBeGreaterThan(15)
+    expect(wanted).toEqual(sorted(sent))
+  })
+
   it('of a training step', () => {
     const choice = { step: 0, rounds: 1, learningRate: 1e-3, gateNoise: 0, temperature: 1 }
     const sent = Object.keys(stepRecord(recipe.parse({}), choice, modelConfig.parse({})))
-    const wanted = sorted(
-      fieldsRead(read('native/merge/step_options.cc'), 'record'),
-      fieldsRead(engine + family + read('native/merge/pretrain.cc'), 'step'),
-    )
+    const ofStep = fieldsRead(read('native/merge/step_options.cc'), 'record')
+    // Only families with two streams have a second learning rate.
+    const sources = engine + family + read('native/merge/pretrain.cc')
+    const wanted = sorted(ofStep, fieldsRead(sources, 'step')).filter((name) => name !== 'secondLearningRate')
     expect(wanted.length).toBeGreaterThan(20)
     expect(wanted).toEqual(sorted(sent))
   })

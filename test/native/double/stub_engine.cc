@@ -80,6 +80,32 @@ RoundOutput Session::refine_round(const Record& options, const RoundInput& input
   return output;
 }
 
+DenoiseOutput Session::denoise(const Record& options, const DenoiseInput& input) {
+  fail_if_asked(options);
+  pass_time(options, cancelled);
+  DenoiseOutput output;
+  output.tokens = output.candidate = input.blocks.rows.tokens;
+  output.confidence.assign(output.tokens.size(), 1);
+  output.score = output.probability = output.confidence;
+  return output;
+}
+
+void Session::remember(const CachedRows&) {}
+void Session::forget(int64_t, const std::vector<int32_t>&) {}
+
+std::map<std::string, NamedArray> Session::inspect_behind(const Rows&, const Rows& rows, const std::string&,
+                                                          const std::vector<std::string>& outputs) {
+  return inspect(rows, outputs);
+}
+
+std::map<std::string, NamedArray> Session::policy_logs(const Record&, const Trajectory& run) {
+  return inspect(run.rows, {"token", "set"});
+}
+
+Record Session::policy_step(const Record& step, const Trajectory& run) {
+  return train_step(step, {run.rows, run.rows});
+}
+
 std::map<std::string, NamedArray> Session::inspect(const Rows& rows, const std::vector<std::string>& outputs) {
   std::map<std::string, NamedArray> arrays;
   for (const auto& name : outputs) {
@@ -96,6 +122,10 @@ void Session::import_weights(const std::vector<Record>&) {}
 void Session::load(const std::string& path, const std::string&) {
   throw Error("ERR_CHECKPOINT", "checkpoint: expected a file, received " + path);
 }
+
+void Session::read_pieces(const std::string& path, const WeightPieces&) { load(path, "model"); }
+void Session::write_pieces(const std::string&, const WeightPieces&, const std::string&) {}
+void Session::draw(const std::vector<std::string>&) {}
 
 std::vector<ParameterInfo> Session::parameters() const {
   return {{"weights", {static_cast<int64_t>(state_->weights.size())}}};

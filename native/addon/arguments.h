@@ -1,10 +1,11 @@
-// The checked door: JavaScript values in, engine types out, and back. Everything is copied on the JavaScript thread.
+// Arguments: JavaScript values in, engine types out. Everything is copied on the JavaScript thread.
 // Each reader throws merge::Error with what was expected and what was received; nothing is coerced.
 #pragma once
 
 #include <napi.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -32,13 +33,7 @@ std::vector<int32_t> read_int32s(const Napi::Value& value, const std::string& na
 // A Uint8Array of `length` values from 0 to `most`.
 std::vector<uint8_t> read_flags(const Napi::Value& value, const std::string& name, int64_t length, uint8_t most);
 
-Napi::Value to_value(Napi::Env env, const Record& record);
-Napi::Value to_value(Napi::Env env, const RoundOutput& round);
-Napi::Value to_value(Napi::Env env, const std::map<std::string, NamedArray>& arrays);
-Napi::Value to_value(Napi::Env env, const Arrays& arrays);
-Napi::Value to_value(Napi::Env env, const std::vector<ParameterInfo>& parameters);
-
-// Defines an own property; unlike Set() it never meets a setter that somebody put on Object.prototype.
-void put(const Napi::Object& object, const char* name, napi_value value);
+// A plain object of Float64Arrays.
+std::map<std::string, std::vector<double>> read_columns(const Napi::Value& value, const std::string& name);
 
 }  // namespace merge
