@@ -2,6 +2,7 @@
 #include "merge/merge_family.h"
 
 #include "checks.h"
+#include "merge/pretrain.h"
 #include "merge/round.h"
 #include "merge/step.h"
 
@@ -38,7 +39,13 @@ Record MergeFamily::run(const Record& step, const TrainBatch& batch, bool learn,
   check_range(step, "accumulation", 1, 65536);
   check_range(step, "labelSmoothing", 0, 1);
   check_range(step, "countSmoothing", 0, 1);
-  return run_rounds(model_, step, batch, learn, cancelled);
+  check_range(step, "frozenLayers", 0, static_cast<double>(options.encoder.layers));
+  check_range(step, "maskFrom", 0, 1);
+  check_range(step, "maskTo", 0, 1);
+  const bool pretrains = one_of(step, "task", {"merge", "pretrain"}) == "pretrain";
+  if (learn) model_.let_learn({step.integer("frozenLayers"), !pretrains});
+  return pretrains ? run_pretraining(model_, step, batch, learn, cancelled)
+                   : run_rounds(model_, step, batch, learn, cancelled);
 }
 
 std::map<std::string, Tensor> MergeFamily::inspect(const Rows& rows, const std::vector<std::string>& outputs) {

@@ -49,6 +49,10 @@ export const tinyConfig = {
 /** All fields of a step's record. */
 export const tinyStep = {
   step: 0,
+  task: 'merge',
+  frozenLayers: 0,
+  maskFrom: 0.15,
+  maskTo: 0.5,
   seed: 7,
   rounds: 1,
   learningRate: 1e-3,

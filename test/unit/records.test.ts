@@ -52,7 +52,8 @@ describe('records', () => {
     const sent = Object.keys(stepRecord(recipe.parse({}), choice, modelConfig.parse({})))
     const ofStep = fieldsRead(read('native/merge/step_options.cc'), 'record')
     // Only families with two streams have a second learning rate.
-    const wanted = sorted(ofStep, fieldsRead(engine + family, 'step')).filter((name) => name !== 'secondLearningRate')
+    const sources = engine + family + read('native/merge/pretrain.cc')
+    const wanted = sorted(ofStep, fieldsRead(sources, 'step')).filter((name) => name !== 'secondLearningRate')
     expect(wanted.length).toBeGreaterThan(20)
     expect(wanted).toEqual(sorted(sent))
   })
