@@ -1,11 +1,13 @@
 // LoRA on an official checkpoint: the base model at step 0, training that leaves the base, and updates that are merged into
 // our layout and the official one.
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openRemediRun } from '../../src/cli/openRun.js'
 import { RemediModel } from '../../src/remedi/model.js'
 import { packRows } from '../../src/rows.js'
+import { remediRunConfig } from '../../src/training/runConfig.js'
 import { sessionKey } from '../../src/training/task.js'
 import { Trainer } from '../../src/training/trainer.js'
 import { worstError } from './golden.js'
@@ -106,6 +108,17 @@ describe('LoRA on the official depth12-gqa', () => {
     await using merged = await RemediModel.load(ours)
     expect(merged.config).toEqual(base.config)
     await expectNear(merged)
+  })
+
+  it('a run may begin from it, by its file alone', async () => {
+    const data = join(folder, 'data.jsonl')
+    await writeFile(data, examples.map((example) => JSON.stringify(example)).join('\n'))
+    const file = { family: 'remedi', from: checkpoint.path, lora: { rank: 2 }, data: { file: data }, folder }
+    const { model, trainer } = await openRemediRun(remediRunConfig.parse({ ...file, recipe: { ...recipe, steps: 1 } }))
+    expect(model.config.lora?.rank).toBe(2)
+    expect(await saidBy(model)).toEqual(await saidBy(base))
+    for await (const { step } of trainer.run(examples)) expect(step).toBe(1)
+    await model.dispose()
   })
 
   it('a checkpoint is resumed with the same bits', async () => {
