@@ -90,7 +90,9 @@ Record updated(State& state, const Record& step, Learn&& learn) {
   Family& family = *state.family;
   use_precision_of(family);
   check_update(step);
-  if (family.placement().weights() == at::kBFloat16) {
+  const auto& groups = family.parameters().groups();
+  if (std::any_of(groups.begin(), groups.end(),
+                  [](const auto& group) { return group.values.scalar_type() == at::kBFloat16; })) {
     throw Error("ERR_CONFIG", "weightDtype: expected float32 to train, received bfloat16");
   }
   const double clip = step.number("clip");
@@ -210,7 +212,10 @@ void Session::read_pieces(const std::string& path, const WeightPieces& pieces) {
 }
 
 void Session::write_pieces(const std::string& path, const WeightPieces& pieces, const std::string& dtype) {
-  guarded([&] { nn::write_pieces(path, checked_pieces(pieces), dtype, state_->family->parameters().entries()); });
+  guarded([&] {
+    const auto& parameters = state_->family->parameters();
+    nn::write_pieces(path, checked_pieces(pieces), dtype, parameters.entries(), parameters.adapters());
+  });
 }
 
 void Session::draw(const std::vector<std::string>& names) {
@@ -249,13 +254,12 @@ std::vector<ParameterInfo> Session::parameters() const {
 }
 
 Record Session::memory() const {
-  int64_t values = 0, gradients = 0;
+  int64_t gradients = 0;
   for (const auto& group : state_->family->parameters().groups()) {
-    values += static_cast<int64_t>(group.values.nbytes());
     if (group.gradients.defined()) gradients += static_cast<int64_t>(group.gradients.nbytes());
   }
   Record record;
-  record.set("parameterBytes", values);
+  record.set("parameterBytes", state_->family->parameters().bytes());
   record.set("gradientBytes", gradients);
   record.set("optimizerBytes", state_->optimizer.bytes());
   record.set("cacheBytes", state_->family->cache_bytes());

@@ -1,5 +1,6 @@
 // merge-lm: train and run text models that edit as well as generate.
 
+export { type LoraConfig, type LoraOptions, loraConfig, loraTargets } from './config/lora.js'
 export type {
   BatchOptions,
   CommonRecipe,

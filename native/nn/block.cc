@@ -20,14 +20,44 @@ Block::Block(Parameters& parameters, const std::string& name, const BlockOptions
   const int64_t width = options.width, inner = options.feed_forward;
   const bool all = options.biases == Biases::kAll, gated = options.activation != Activation::kGelu;
   if (options.attention_norm) attention_norm_ = Norm(parameters, name + ".attention_norm", options.norm_options());
-  const int64_t outputs = width + 2 * options.key_heads * (width / options.heads);
-  qkv_ =
-      Linear(parameters, name + ".attention.qkv", {outputs, width, options.deviation, options.biases != Biases::kNone});
-  attention_output_ = Linear(parameters, name + ".attention.output", {width, width, options.output_deviation, all});
+  const int64_t keys = options.key_heads * (width / options.heads);
+  qkv_ = Linear(parameters, name + ".attention.qkv",
+                {.outputs = width + 2 * keys,
+                 .inputs = width,
+                 .deviation = options.deviation,
+                 .bias = options.biases != Biases::kNone,
+                 .projections = {{"q", width}, {"k", keys}, {"v", keys}},
+                 .lora = options.lora});
+  attention_output_ = Linear(parameters, name + ".attention.output",
+                             {.outputs = width,
+                              .inputs = width,
+                              .deviation = options.output_deviation,
+                              .bias = all,
+                              .projections = {{"output", width}},
+                              .lora = options.lora});
   feed_forward_norm_ = Norm(parameters, name + ".feed_forward_norm", options.norm_options());
+  const std::vector<Projection> gate_up{{"gate", inner}, {"up", inner}};
   up_ = Linear(parameters, name + (gated ? ".feed_forward.gate_up" : ".feed_forward.up"),
-               {gated ? 2 * inner : inner, width, options.deviation, all});
-  down_ = Linear(parameters, name + ".feed_forward.down", {width, inner, options.output_deviation, all});
+               {.outputs = gated ? 2 * inner : inner,
+                .inputs = width,
+                .deviation = options.deviation,
+                .bias = all,
+                .projections = gated ? gate_up : std::vector<Projection>{{"up", inner}},
+                .lora = options.lora});
+  down_ = Linear(parameters, name + ".feed_forward.down",
+                 {.outputs = width,
+                  .inputs = inner,
+                  .deviation = options.output_deviation,
+                  .bias = all,
+                  .projections = {{"down", width}},
+                  .lora = options.lora});
+}
+
+const Tensor& Block::parameter() const {
+  for (const Linear* linear : {&qkv_, &attention_output_, &up_, &down_}) {
+    if (!linear->lora().empty()) return linear->lora().matrix();
+  }
+  return qkv_.weight();
 }
 
 Tensor Block::forward(const Tensor& x_TD, const View& view) const {

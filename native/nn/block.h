@@ -29,6 +29,7 @@ struct BlockOptions {
   NormPlace norm_place = NormPlace::kBefore;
   Biases biases = Biases::kNone;
   Activation activation = Activation::kSwiglu;
+  LoraOptions lora = {};       // low-rank updates of its projections
   bool attention_norm = true;  // false: the input is normalised already (first block of ModernBERT)
 
   NormOptions norm_options() const { return {norm, width, norm_epsilon, biases == Biases::kAll}; }
@@ -48,7 +49,7 @@ class Block {
 
   ops::Heads heads() const { return {options_.heads, options_.key_heads}; }
   // One of its parameters: whether that learns is whether the block does.
-  const Tensor& parameter() const { return qkv_.weight(); }
+  const Tensor& parameter() const;
 
  private:
   BlockOptions options_;

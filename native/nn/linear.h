@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "nn/lora.h"
 #include "nn/parameters.h"
 
 namespace merge::nn {
@@ -11,6 +12,8 @@ struct LinearOptions {
   int64_t outputs, inputs;
   double deviation;
   bool bias;
+  std::vector<Projection> projections = {};  // that the outputs are, for low-rank updates
+  LoraOptions lora = {};
 };
 
 class Linear {
@@ -24,9 +27,11 @@ class Linear {
   Tensor add_to(const Tensor& residual, const Tensor& x) const;
 
   const Tensor& weight() const { return weight_; }
+  const Lora& lora() const { return lora_; }
 
  private:
   Tensor weight_, bias_;
+  Lora lora_;
 };
 
 }  // namespace merge::nn

@@ -3,6 +3,7 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -43,35 +44,66 @@ Tensor Parameters::add(const std::string& name, at::IntArrayRef shape, Init init
   return tensor;
 }
 
+void Parameters::freeze(const std::function<bool(const std::string& name)>& chosen) {
+  for (auto& entry : entries_) {
+    if (!chosen(entry.name)) continue;
+    entry.frozen = true;
+    entry.tensor.requires_grad_(false);
+  }
+}
+
 bool Parameters::is_of(const Entry& entry, const Group& group) const {
-  return (entry.tensor.dim() > 1) == group.decayed &&
+  return !entry.frozen && (entry.tensor.dim() > 1) == group.decayed &&
          (!second_.empty() && entry.name.starts_with(second_)) == group.second;
+}
+
+Tensor Parameters::laid_out(const at::TensorOptions& options, const std::function<bool(const Entry&)>& belongs) {
+  int64_t total = 0;
+  for (const auto& entry : entries_) total += belongs(entry) ? entry.tensor.numel() : 0;
+  const Tensor values = at::empty({total}, options);
+  int64_t begin = 0;
+  for (auto& entry : entries_) {
+    if (!belongs(entry)) continue;
+    const int64_t size = entry.tensor.numel();
+    const Tensor view = values.narrow(0, begin, size).view(entry.tensor.sizes());
+    view.copy_(entry.tensor);
+    entry.tensor.set_data(view);
+    begin += size;
+  }
+  return values;
 }
 
 void Parameters::flatten(at::ScalarType dtype, at::Device device, const std::string& second) {
   at::NoGradGuard no_grad;
   second_ = second;
-  std::vector<std::pair<bool, bool>> kinds{{true, false}, {false, false}};
-  if (!second.empty()) kinds.insert(kinds.end(), {{true, true}, {false, true}});
-  for (const auto& [decayed, is_second] : kinds) {
-    Group group{Tensor(), Tensor(), decayed, is_second};
-    int64_t total = 0;
-    for (const auto& entry : entries_) {
-      if (is_of(entry, group)) total += entry.tensor.numel();
+  const at::TensorOptions narrow = at::TensorOptions().dtype(dtype).device(device);
+  const at::TensorOptions wide = narrow.dtype(dtype == at::kDouble ? at::kDouble : at::kFloat);
+  const bool any_frozen = std::any_of(entries_.begin(), entries_.end(), [](const auto& entry) { return entry.frozen; });
+  if (any_frozen) {
+    for (const bool is_matrix : {true, false}) {
+      frozen_.push_back(laid_out(is_matrix ? narrow : wide, [&](const Entry& entry) {
+        return entry.frozen && (entry.tensor.dim() > 1) == is_matrix;
+      }));
     }
-    const bool is_narrow = group.decayed || dtype == at::kDouble;
-    group.values = at::empty({total}, at::TensorOptions().dtype(is_narrow ? dtype : at::kFloat).device(device));
-    int64_t begin = 0;
-    for (auto& entry : entries_) {
-      if (!is_of(entry, group)) continue;
-      const int64_t size = entry.tensor.numel();
-      const Tensor view = group.values.narrow(0, begin, size).view(entry.tensor.sizes());
-      view.copy_(entry.tensor);
-      entry.tensor.set_data(view);
-      begin += size;
-    }
-    groups_.push_back(group);
   }
+  for (const bool is_second : {false, true}) {
+    if (is_second && second.empty()) continue;
+    for (const bool decayed : {true, false}) {
+      Group group{Tensor(), Tensor(), decayed, is_second};
+      const auto belongs = [&](const Entry& entry) { return is_of(entry, group); };
+      // Beside frozen tensors a group may have no members.
+      if (any_frozen && std::none_of(entries_.begin(), entries_.end(), belongs)) continue;
+      group.values = laid_out(decayed && !any_frozen ? narrow : wide, belongs);
+      groups_.push_back(group);
+    }
+  }
+}
+
+int64_t Parameters::bytes() const {
+  size_t total = 0;
+  for (const auto& group : groups_) total += group.values.nbytes();
+  for (const auto& values : frozen_) total += values.nbytes();
+  return static_cast<int64_t>(total);
 }
 
 void Parameters::draw(const Entry& entry) const {

@@ -2,6 +2,7 @@
 // is one norm and the optimizer one call.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,17 +27,21 @@ class Parameters {
 
   // A leaf that requires a gradient; matrices are decayed, vectors are not.
   Tensor add(const std::string& name, at::IntArrayRef shape, Init init);
+  // Chosen tensors never learn: no gradient, no state of an optimizer, no decay. Before flatten().
+  void freeze(const std::function<bool(const std::string& name)>& chosen);
   // Moves every tensor into the flat buffers; the handles given out stay valid. Once, after the model is complete.
-  // `dtype` is that of the matrices; vectors have at least float32. Blank tensors become zero.
-  // Tensors whose names begin with `second` have flat buffers of their own, and a learning rate of their own.
+  // `dtype` is that of the matrices; vectors, and whatever learns beside frozen tensors, have at least float32. Blank
+  // tensors become zero. Tensors whose names begin with `second` have flat buffers of their own, and a learning rate of
+  // their own.
   void flatten(at::ScalarType dtype, at::Device device, const std::string& second = {});
 
   struct Entry {
     std::string name;
     Tensor tensor;
     Init init = {};
+    bool frozen = false;
   };
-  struct Group {  // one flat buffer and its gradient
+  struct Group {  // one flat buffer of what learns, and its gradient
     Tensor values;
     Tensor gradients;  // undefined until the first zero_gradients(): a model that only edits holds none
     bool decayed;
@@ -48,6 +53,19 @@ class Parameters {
 
   // Whether an entry lies in a group's buffer; there, entries follow each other in their order.
   bool is_of(const Entry& entry, const Group& group) const;
+  // Bytes of all values, learned and frozen.
+  int64_t bytes() const;
+
+  // A low-rank update of rows of a matrix, `begin` .. begin + b.size(0): scale b a is added to them.
+  struct Adapter {
+    std::string matrix;
+    int64_t begin;
+    Tensor a, b;
+    double scale;
+  };
+  void adapt(Adapter adapter) { adapters_.push_back(std::move(adapter)); }
+  const std::vector<Adapter>& adapters() const { return adapters_; }
+
   // Draws a tensor's first values, the same that it would have started with.
   void draw(const Entry& entry) const;
 
@@ -57,6 +75,8 @@ class Parameters {
   void scale_gradients(double factor);
 
  private:
+  // Moves the tensors that belong into a new flat buffer.
+  Tensor laid_out(const at::TensorOptions& options, const std::function<bool(const Entry&)>& belongs);
   Tensor drawn(const std::string& name, at::IntArrayRef shape, const Init& init) const;
 
   int64_t seed_;
@@ -64,6 +84,8 @@ class Parameters {
   std::string second_;
   std::vector<Entry> entries_;
   std::vector<Group> groups_;
+  std::vector<Tensor> frozen_;  // flat buffers of what never learns
+  std::vector<Adapter> adapters_;
 };
 
 // x [T, in], weight [out, in] -> [T, out]; float32 masters are cast to x's dtype.

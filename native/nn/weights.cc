@@ -80,6 +80,21 @@ Tensor rows_of(const Piece& piece, const std::vector<Parameters::Entry>& entries
   return found->tensor.detach().narrow(0, piece.begin, piece.rows);
 }
 
+// The rows with their updates, in float32 or wider; the rows themselves where there are none.
+Tensor merged(const Piece& piece, const Tensor& rows, const std::vector<Parameters::Adapter>& adapters) {
+  Tensor sum = rows;
+  for (const auto& adapter : adapters) {
+    const int64_t begin = std::max(piece.begin, adapter.begin);
+    const int64_t end = std::min(piece.begin + piece.rows, adapter.begin + adapter.b.size(0));
+    if (adapter.matrix != piece.parameter || begin >= end) continue;
+    if (sum.is_same(rows)) sum = widen(rows).clone();
+    // In float64, so that the sum is rounded once.
+    const Tensor b = adapter.b.detach().narrow(0, begin - adapter.begin, end - begin).to(at::kDouble);
+    sum.narrow(0, begin - piece.begin, end - begin).add_(at::mm(b, adapter.a.detach().to(at::kDouble)), adapter.scale);
+  }
+  return sum;
+}
+
 }  // namespace
 
 std::string shape_text(at::IntArrayRef shape) {
@@ -136,11 +151,12 @@ void read_pieces(const std::string& path, const std::vector<Piece>& pieces,
 }
 
 void write_pieces(const std::string& path, const std::vector<Piece>& pieces, const std::string& dtype,
-                  const std::vector<Parameters::Entry>& entries) {
+                  const std::vector<Parameters::Entry>& entries, const std::vector<Parameters::Adapter>& adapters) {
+  at::NoGradGuard no_grad;
   std::vector<Tensor> host;  // parameters themselves where device and dtype agree, copies elsewhere
   std::vector<io::TensorView> views;
   for (const Piece& piece : pieces) {
-    const Tensor rows = rows_of(piece, entries);
+    const Tensor rows = merged(piece, rows_of(piece, entries), adapters);
     if (!is_finite(rows)) {
       throw Error("ERR_NONFINITE",
                   io::json_string(piece.parameter) + ": expected finite values, received NaN or infinity");

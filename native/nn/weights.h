@@ -30,10 +30,10 @@ struct Piece {
 void read_pieces(const std::string& path, const std::vector<Piece>& pieces,
                  const std::vector<Parameters::Entry>& entries);
 
-// Writes rows of parameters as tensors of a new file, in "float32" or "bfloat16". Weights that are not finite are never
-// written.
+// Writes rows of parameters as tensors of a new file, in "float32" or "bfloat16", with the adapters' updates added.
+// Weights that are not finite are never written.
 void write_pieces(const std::string& path, const std::vector<Piece>& pieces, const std::string& dtype,
-                  const std::vector<Parameters::Entry>& entries);
+                  const std::vector<Parameters::Entry>& entries, const std::vector<Parameters::Adapter>& adapters = {});
 // One tensor of a file on the host, in the file's dtype; it must be there. Throws ERR_CHECKPOINT unless it is
 // floating-point and finite.
 Tensor read_tensor(const io::SafetensorsReader& reader, const std::string& name);

@@ -29,7 +29,8 @@ nn::BlockOptions block_options(const Record& config) {
           .feed_forward = positive(config, "feedForward"),
           .norm_epsilon = config.number("normEpsilon"),
           .deviation = deviation,
-          .output_deviation = deviation / std::sqrt(2.0 * static_cast<double>(layers))};
+          .output_deviation = deviation / std::sqrt(2.0 * static_cast<double>(layers)),
+          .lora = nn::lora_options(config)};
 }
 
 // "0,10,20,30": rising and below the number of token blocks.
@@ -63,7 +64,8 @@ ModelOptions::ModelOptions(const Record& config)
       policy_positions(remedi::policy_positions(config)),
       blank(one_of(config, "start", {"random", "blank"}) == "blank"),
       placement(config),
-      block(block_options(config)) {
+      block(block_options(config)),
+      policy_whole(one_of(config, "loraPolicy", {"lora", "whole"}) == "whole") {
   if (one_of(config, "weightDtype", {"float32", "bfloat16"}) == "bfloat16") placement.weight_dtype = at::kBFloat16;
   expect_config(static_cast<int64_t>(policy_positions.size()) <= policy_blocks,
                 "policyBlocks: expected at least as many as policyPositions, " +
@@ -83,9 +85,11 @@ Model::Model(const Record& config)
   norm_ = parameters_.add("token.norm.weight", {width}, {.value = 1});
   if (!options_.tied_head)
     head_ = parameters_.add("head.weight", {options_.vocabulary, width}, {.deviation = deviation});
+  nn::BlockOptions policy_block = options_.block;
+  if (options_.policy_whole) policy_block.lora = {};
   for (int64_t i = 0; i < options_.policy_blocks; ++i) {
     const std::string name = "policy.blocks." + std::to_string(i), back = "policy.back." + std::to_string(i);
-    policy_.push_back({.block = nn::Block(parameters_, name, options_.block),
+    policy_.push_back({.block = nn::Block(parameters_, name, policy_block),
                        .norm = parameters_.add(back + ".norm.weight", {width}, {.value = 1}),
                        // Zero, so that at step 0 the token stream is that of the base model.
                        .weight = parameters_.add(back + ".linear.weight", {width, width}, {.value = 0}),
@@ -95,6 +99,10 @@ Model::Model(const Record& config)
   // The official truncation lies at 100 standard deviations, where these draws never come.
   confidence_ = parameters_.add("policy.confidence.weight", {1, width}, {.deviation = .02});
   confidence_bias_ = parameters_.add("policy.confidence.bias", {1}, {.value = 0});
+  if (options_.block.lora.rank > 0) {
+    parameters_.freeze(
+        [&](const std::string& name) { return !nn::is_lora(name) && !(options_.policy_whole && is_policy(name)); });
+  }
   parameters_.flatten(options_.placement.weights(), options_.placement.device, "policy.");
 }
 

@@ -24,7 +24,8 @@ struct ModelOptions {
   std::vector<int64_t> policy_positions;  // rising; policy block i follows token block policy_positions[i]
   bool blank;                             // the weights come from a file: nothing is drawn
   nn::Placement placement;
-  nn::BlockOptions block;
+  nn::BlockOptions block;  // with the low-rank updates of its projections
+  bool policy_whole;       // beside low-rank updates of the token stream, all of the policy stream learns
 
   explicit ModelOptions(const Record& config);
 };

@@ -20,6 +20,7 @@ import { evaluateEdits } from '../training/evaluate.js'
 import { evaluateRemedi } from '../training/evaluateRemedi.js'
 import { type RemediRunConfig, type RunConfig, tokenizerConfig } from '../training/runConfig.js'
 import { type ResumeOptions, Trainer } from '../training/trainer.js'
+import { folderKind } from './anyModel.js'
 import { type DataPrint, dataPrint } from './runRecord.js'
 
 /** A run that is ready to start. */
@@ -101,7 +102,13 @@ async function newRemediTrainer(
   { threads }: RunStart,
 ): Promise<RemediTrainer> {
   const team = threads === undefined ? {} : { threads }
-  if (config.from !== undefined) return new Trainer(await RemediModel.load(config.from, team), config.recipe)
+  if (config.from !== undefined) {
+    const { from, lora, recipe } = config
+    const options = { ...team, seed: recipe.seed, ...(lora === undefined ? {} : { lora }) }
+    const isOurs = (await folderKind(from)) !== 'pretrained'
+    const model = await (isOurs ? RemediModel.load(from, options) : RemediModel.fromPretrained(from, options))
+    return new Trainer(model, recipe)
+  }
   const tokenizer = await makeTokenizer({ tokenizer: config.tokenizer ?? tokenizerConfig.parse(undefined) }, train)
   const shape = { ...config.model, tokenizer, seed: config.recipe.seed, ...team }
   return new Trainer(await RemediModel.create(shape), config.recipe)

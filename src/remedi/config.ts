@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { above, placement, whole } from '../config/fields.js'
+import { loraConfig, loraRecord } from '../config/lora.js'
 import type { NativeRecord } from '../native.js'
 
 const id = whole(0, 2 ** 24)
@@ -48,6 +49,9 @@ const fields = z.strictObject({
     .enum(['float32', 'bfloat16'])
     .default('float32')
     .describe('how matrices are held; bfloat16 halves the memory of a model that is only run'),
+  lora: loraConfig
+    .optional()
+    .describe('low-rank updates learn, and all other weights stay as they are. Default: all weights learn'),
   ...placement,
 })
 
@@ -130,6 +134,7 @@ export function remediRecord(config: RemediConfig, ids: RemediIds, start: Remedi
     matmulPrecision,
     vocabulary: ids.embeddings,
     mask: ids.mask,
+    ...loraRecord(config.lora),
     ...start,
   }
 }

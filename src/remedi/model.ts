@@ -2,6 +2,7 @@
 
 import { join } from 'node:path'
 import { z } from 'zod'
+import { type LoraOptions, loraConfig } from '../config/lora.js'
 import { placementConfig } from '../config.js'
 import { MergeError } from '../errors.js'
 import type { NativeSession } from '../native.js'
@@ -17,6 +18,7 @@ import { chatTemplateOf } from './chat.js'
 import { type RemediConfig, type RemediOptions, remediConfig, remediRecord } from './config.js'
 import { type DenoisingStep, generateRows } from './generate.js'
 import { type GenerateOptions, generateConfig } from './generateConfig.js'
+import { beginLora, isLearned, saveMerged } from './lora.js'
 import {
   type ExportOptions,
   openPretrained,
@@ -38,14 +40,23 @@ export type RemediCreateOptions = RemediOptions & {
   readonly threads?: number
 }
 
-const loadConfig = placementConfig.extend({ weightDtype: z.enum(['float32', 'bfloat16']).optional() })
+const loadConfig = placementConfig.extend({
+  weightDtype: z.enum(['float32', 'bfloat16']).optional(),
+  lora: loraConfig.optional(),
+})
 
 /** Where a model runs and how it holds its weights; what is left out stays as saved. */
-export type RemediLoadOptions = z.input<typeof loadConfig> & { readonly threads?: number }
+export type RemediLoadOptions = z.input<typeof loadConfig> & {
+  readonly threads?: number
+  /** Low-rank updates that are to learn in place of the weights; for a model that has none. Default: as saved. */
+  readonly lora?: LoraOptions
+  /** Seed of new low-rank updates. Default 0. */
+  readonly seed?: number
+}
 
 /** How a checkpoint of another program is read. */
 export interface PretrainedOptions extends RemediLoadOptions {
-  /** Seed of what the checkpoint lacks: the policy stream of a LLaDA or LLaMA checkpoint. Default 0. */
+  /** Seed of what the checkpoint lacks: the policy stream of a LLaDA or LLaMA checkpoint, low-rank updates. Default 0. */
   readonly seed?: number
   /** Policy blocks of a checkpoint that has none; see `remediConfig`. */
   readonly policyBlocks?: number
@@ -69,8 +80,10 @@ export class RemediModel implements TrainableModel<RemediRecipeOptions, RemediRe
   readonly recipeSchema = remediRecipe
   readonly config: RemediConfig
   readonly tokenizer: Tokenizer
-  /** Number of trainable numbers. */
+  /** Numbers in its weights. */
   readonly parameterCount: number
+  /** Those of them that can learn: all but the frozen ones of a model with low-rank updates. */
+  readonly trainableCount: number
   /** Files of a checkpoint that are kept as they are: chat template and its kin. */
   readonly attachments: ReadonlyMap<string, Uint8Array>
   readonly #session: NativeSession
@@ -81,12 +94,13 @@ export class RemediModel implements TrainableModel<RemediRecipeOptions, RemediRe
     session: NativeSession,
     config: RemediConfig,
     tokenizer: Tokenizer,
-    facts: { parameterCount: number; attachments: ReadonlyMap<string, Uint8Array> },
+    facts: Pick<RemediModel, 'parameterCount' | 'trainableCount' | 'attachments'>,
   ) {
     this.#session = session
     this.config = config
     this.tokenizer = tokenizer
     this.parameterCount = facts.parameterCount
+    this.trainableCount = facts.trainableCount
     this.attachments = facts.attachments
     this.#chat = chatTemplateOf(facts.attachments)
   }
@@ -102,16 +116,22 @@ export class RemediModel implements TrainableModel<RemediRecipeOptions, RemediRe
 
   /** Loads a folder that `save` or a training run wrote; every file is verified first. */
   static async load(folder: string, options: RemediLoadOptions = {}): Promise<RemediModel> {
-    const { threads, ...rest } = options
+    const { threads, seed = 0, ...rest } = options
     const placement = parseConfig(loadConfig, rest, '')
     await verifyFolder(folder)
     const saved = await readJson(folder, 'config.json', savedConfig)
     const given = Object.fromEntries(Object.entries(placement).filter(([, value]) => value !== undefined))
+    if (saved.model.lora !== undefined && placement.lora !== undefined) {
+      throw new MergeError('ERR_CONFIG', 'lora: expected none, as this model has updates; save it merged first')
+    }
     const config = { ...saved.model, ...given }
     const attachments = await readAttachments(folder)
     const opened = { config, tokenizer: await loadTokenizer(folder), start: 'blank' as const, attachments }
-    const model = await RemediModel.#open(opened, { seed: 0, threads })
-    return model.#filled((session) => session.load(join(folder, 'model.safetensors'), 'model'))
+    const model = await RemediModel.#open(opened, { seed, threads })
+    const file = join(folder, 'model.safetensors')
+    return model.#filled((session) =>
+      placement.lora === undefined ? session.load(file, 'model') : beginLora(session, file),
+    )
   }
 
   /**
@@ -161,9 +181,13 @@ export class RemediModel implements TrainableModel<RemediRecipeOptions, RemediRe
     }
     const session = await openSession(start, (seed) => remediRecord(config, config, { seed, start: model.start }))
     const parameters = await session.parameters()
-    const sizes = parameters.map(({ shape }) => shape.reduce((product, size) => product * size, 1))
-    const parameterCount = sizes.reduce((sum, size) => sum + size, 0)
-    return new RemediModel(session, config, tokenizer, { parameterCount, attachments: model.attachments ?? new Map() })
+    const count = (all: typeof parameters) =>
+      all.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0)
+    return new RemediModel(session, config, tokenizer, {
+      parameterCount: count(parameters),
+      trainableCount: count(parameters.filter(({ name }) => isLearned(config.lora, name))),
+      attachments: model.attachments ?? new Map(),
+    })
   }
 
   async #filled(fill: (session: NativeSession) => Promise<void>): Promise<RemediModel> {
@@ -191,23 +215,34 @@ export class RemediModel implements TrainableModel<RemediRecipeOptions, RemediRe
     return remediTask(recipe, { config: this.config, tokenizer: this.tokenizer, open })
   }
 
-  /** Writes config.json, tokenizer.json, model.safetensors and manifest.json; the folder exists whole or not at all. */
-  async save(folder: string): Promise<void> {
-    await writeFolder(folder, { kind: 'model' }, (temporary) => this.writeFiles(temporary))
+  /**
+   * Writes config.json, tokenizer.json, model.safetensors and manifest.json; the folder exists whole or not at all. With
+   * `mergeLora` low-rank updates become part of the weights, and the folder is that of a model without.
+   */
+  async save(folder: string, { mergeLora = false }: { readonly mergeLora?: boolean } = {}): Promise<void> {
+    await writeFolder(folder, { kind: 'model' }, (temporary) => this.#write(temporary, { mergeLora }))
   }
 
   /** Writes the model's files, without a manifest, into a folder that is being written. */
   async writeFiles(folder: string): Promise<void> {
+    await this.#write(folder, { mergeLora: false })
+  }
+
+  async #write(folder: string, { mergeLora }: { readonly mergeLora: boolean }): Promise<void> {
     this.#check()
-    await writeJson(folder, 'config.json', { format: 1, family: this.family, model: this.config })
+    const { lora, ...whole } = this.config
+    const isMerged = mergeLora && lora !== undefined
+    await writeJson(folder, 'config.json', { format: 1, family: this.family, model: isMerged ? whole : this.config })
     await saveTokenizer(this.tokenizer, folder)
     await writeAttachments(folder, this.attachments)
-    await this.#session.save(join(folder, 'model.safetensors'), 'model')
+    const file = join(folder, 'model.safetensors')
+    await (isMerged ? saveMerged(this.#session, file) : this.#session.save(file, 'model'))
   }
 
   /**
    * Writes a checkpoint in the official layout: weights under the official names, in shards if they are many, config.json,
-   * tokenizer.json and the chat template. Our manifest.json lies beside them; other programs pass over it.
+   * tokenizer.json and the chat template. Low-rank updates are merged into the weights. Our manifest.json lies beside them;
+   * other programs pass over it.
    */
   async exportPretrained(folder: string, options: ExportOptions = {}): Promise<void> {
     await writeFolder(folder, { kind: 'model' }, async (temporary) => {

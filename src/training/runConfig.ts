@@ -1,6 +1,7 @@
 // RunConfig: a whole training run as one file: model, tokenizer, data, corruption, recipe, and where it goes.
 
 import { z } from 'zod'
+import { loraConfig } from '../config/lora.js'
 import { modelConfig, pretrainedConfig, recipe } from '../config.js'
 import { remediConfig } from '../remedi/config.js'
 import { generateConfig } from '../remedi/generateConfig.js'
@@ -84,7 +85,11 @@ export const remediRunConfig = z
       .string()
       .min(1, 'expected a folder')
       .optional()
-      .describe('a model to start from, with its shape and tokenizer: the folder of an earlier stage'),
+      .describe(
+        'a model to start from, with its shape and tokenizer: the folder of an earlier stage, or a checkpoint in ' +
+          'Hugging Face layout',
+      ),
+    lora: loraConfig.optional().describe('low-rank updates of `from` learn; its own weights stay as they are'),
     model: remediConfig.optional().describe('shape of a new model'),
     ...common,
     tokenizer: tokenizerConfig.optional().describe('how text becomes tokens, of a new model'),
@@ -98,8 +103,12 @@ export const remediRunConfig = z
       .prefault({})
       .describe('what is measured every recipe.evaluateEvery steps'),
   })
-  .superRefine(({ from, model, tokenizer }, context) => {
-    if (from === undefined) return
+  .superRefine(({ from, lora, model, tokenizer }, context) => {
+    if (from === undefined) {
+      const message = 'expected none without `from`; a new model has model.lora'
+      if (lora !== undefined) context.addIssue({ code: 'custom', path: ['lora'], message })
+      return
+    }
     for (const [path, given] of Object.entries({ model, tokenizer })) {
       const message = 'expected none, since `from` has its own'
       if (given !== undefined) context.addIssue({ code: 'custom', path: [path], message })

@@ -16,6 +16,8 @@ inline Record remedi_config(const std::string& dtype = "float32", int64_t seed =
                                                                   {"maxLength", 64},
                                                                   {"policyBlocks", 3},
                                                                   {"mask", 3},
+                                                                  {"loraRank", 0},
+                                                                  {"loraAlpha", 16},
                                                                   {"seed", seed}}) {
     record.set(name, value);
   }
@@ -27,6 +29,8 @@ inline Record remedi_config(const std::string& dtype = "float32", int64_t seed =
                                                                      {"family", "remedi"},
                                                                      {"start", "random"},
                                                                      {"weightDtype", "float32"},
+                                                                     {"loraTargets", "q,k,v,output,gate,up,down"},
+                                                                     {"loraPolicy", "lora"},
                                                                      {"dtype", dtype},
                                                                      {"device", "cpu"},
                                                                      {"matmulPrecision", "highest"}}) {

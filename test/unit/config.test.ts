@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { draftConfig, modelConfig, profileDefaults, recipe, refineConfig } from '../../src/config.js'
 import { isMergeError } from '../../src/errors.js'
 import { parseConfig } from '../../src/parseConfig.js'
-import { runConfig } from '../../src/training/runConfig.js'
+import { remediConfig } from '../../src/remedi/config.js'
+import { remediRunConfig, runConfig } from '../../src/training/runConfig.js'
 
 function messageOf(call: () => unknown): string {
   try {
@@ -57,6 +58,15 @@ describe('parseConfig', () => {
       'recipe.maskShare: expected [least, most], received them the other way',
     ],
     [runConfig, { folder: 'x' }, '', 'data: expected an object, received nothing'],
+    [remediConfig, { lora: { rank: 0 } }, '', 'lora.rank: expected a whole number 1..65536, received 0'],
+    [remediConfig, { lora: { targets: [] } }, '', 'lora.targets: expected at least one, received a list of 0'],
+    [remediConfig, { lora: { dropout: 0.1 } }, '', 'lora.dropout: unknown key'],
+    [
+      remediRunConfig,
+      { ...run, family: 'remedi', recipe: { task: 'sft' }, lora: {} },
+      '',
+      'lora: expected none without `from`; a new model has model.lora',
+    ],
   ] as const)('%#: %j', (schema, value, name, message) => {
     expect(messageOf(() => parseConfig(schema, value, name))).toBe(message)
   })

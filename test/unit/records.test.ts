@@ -40,6 +40,7 @@ describe('records', () => {
     const sent = Object.keys(remediRecord(remediConfig.parse({}), ids, { seed: 0, start: 'random' }))
     const wanted = sorted(
       fieldsRead(read('native/remedi/model.cc'), 'config'),
+      fieldsRead(read('native/nn/lora.cc'), 'config'),
       fieldsRead(read('native/nn/placement.cc'), 'config'),
       fieldsRead(read('native/family.cc'), 'config'),
     )
