@@ -5,7 +5,7 @@
 //
 // --share: of the steps of base.yaml, sft.yaml and rl.yaml; --rows: of a batch of the first two; --puzzles: of the test,
 // evenly spread over its grids. A model that the folder holds with the same recipe is not
-// trained again, so the seeds can be trained side by side and a last call writes the table.
+// trained again, so the seeds can be trained side by side and a last call writes the table; --read trains nothing.
 
 import { access, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -30,6 +30,7 @@ const { values } = parseArgs({
     share: { type: 'string', default: '1,1,1' },
     rows: { type: 'string' },
     puzzles: { type: 'string' },
+    read: { type: 'boolean', default: false },
     threads: { type: 'string', default: '1' },
     folder: { type: 'string', default: 'runs/sudoku/table' },
     markdown: { type: 'string' },
@@ -146,6 +147,7 @@ async function run(seed: number): Promise<Found> {
       results.push(...known.scores)
       return
     }
+    if (values.read) return
     const config = recipes.at(-1)
     if (config === undefined) throw new Error(`${name}: expected a recipe`)
     const model =
@@ -214,7 +216,7 @@ function spread(numbers: readonly number[], digits: number): string {
 }
 
 function tableOf(found: Found): string {
-  const head = ['model', 'source', 'steps', ...columns, ...calibrated]
+  const head = ['model', 'source', 'steps', 'seeds', ...columns, ...calibrated]
   const order = [...ways.keys()]
   const sorted = found.toSorted((a, b) => order.indexOf(a.model) - order.indexOf(b.model))
   const keys = [...new Set(sorted.map(({ model, way, steps }) => JSON.stringify([model, way, steps])))]
@@ -233,6 +235,7 @@ function tableOf(found: Found): string {
       first?.model ?? '',
       first?.way ?? '',
       String(first?.steps ?? ''),
+      String(same.length),
       ...columns.map((column) =>
         spread(
           same.map(({ numbers }) => numbers[column]),
