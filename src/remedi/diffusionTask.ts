@@ -49,7 +49,10 @@ export function diffusionTask(recipe: DiffusionRecipe, shape: AnswerShape): Task
         const answer = padAnswer(target, padding)
         const wrongToken = (original: number, random: ReturnType<typeof randomFrom>) =>
           drawOther(tokens, original, random)
-        const noise = { blockLength, mask, monotone: recipe.monotone, wrongRatio: wrong.ratio, wrongToken }
+        const noise = {
+          ...{ blockLength, mask, wrongToken },
+          ...{ monotone: recipe.monotone, wrongRatio: wrong.ratio, maskFree: wrong.maskFree },
+        }
         const whole = new Int32Array(source.length + answer.length)
         whole.set(source)
         whole.set(answer, source.length)
@@ -89,19 +92,21 @@ export function diffusionFigures(number: ReadNumber): DiffusionFigures {
 
 interface WrongTokens {
   readonly ratio: number
+  readonly maskFree: number
   /** The tokens that a wrong one is drawn from. */
   source(batch: readonly TokenExample[], pool: readonly TokenExample[]): Int32Array
 }
 
 // The model's own mistakes are the engine's to make: it replaces those that are drawn here.
 function wrongTokens(recipe: DiffusionRecipe, { special, vocabulary }: AnswerShape): WrongTokens {
-  if (recipe.task === 'base') return { ratio: 0, source: () => new Int32Array(0) }
+  if (recipe.task === 'base') return { ratio: 0, maskFree: 0, source: () => new Int32Array(0) }
   const ordinary = (rows: readonly TokenExample[]): Int32Array =>
     Int32Array.from(rows.flatMap(({ target }) => [...target.filter((token) => !special.has(token))]))
   const all = Int32Array.from({ length: vocabulary }, (_, id) => id).filter((id) => !special.has(id))
   const pools = new WeakMap<readonly TokenExample[], Int32Array>()
   return {
     ratio: recipe.wrongRatio,
+    maskFree: recipe.maskFree,
     source(batch, pool) {
       switch (recipe.wrongTokens) {
         case 'batch':

@@ -15,10 +15,21 @@ export interface NoiseOptions {
   readonly monotone: 'enforce' | 'bernoulli' | 'reject'
   /** r: of the tokens that stay visible, 4 r t (1 - t) are wrong at noise level t (0..1); 0: none. */
   readonly wrongRatio: number
+  /**
+   * Share of blocks without any mask (0..1, default 0): each token is wrong with probability 4 r t (1 - t), the right ones
+   * stay. Not of the paper, whose #wrong < #masked never shows the confidence a finished block with a mistake.
+   */
+  readonly maskFree?: number
 }
 
 /** The fate of each position of a block, noise level t ~ U(0, 1). */
 export function drawFates(length: number, options: NoiseOptions, random: Random): Uint8Array {
+  const { maskFree = 0 } = options
+  // Without the option no number is drawn, so that earlier runs repeat.
+  if (maskFree > 0 && random.next() < maskFree) {
+    const wrong = wrongShare(random.next(), options.wrongRatio)
+    return Uint8Array.from({ length }, () => (random.next() < wrong ? fate.wrong : fate.visible))
+  }
   switch (options.monotone) {
     case 'enforce':
       return countedFates(length, options.wrongRatio, random)

@@ -37,6 +37,9 @@ const sft = diffusion
     wrongRatio: number(0, 0.25)
       .default(0.1)
       .describe('r: of visible tokens, 4 r t (1 - t) are wrong at noise level t (section 3)'),
+    maskFree: number(0, 1)
+      .default(0)
+      .describe('share of noisy blocks with wrong tokens and no mask, as a finished block is; the paper has none'),
     wrongTokens: z
       .enum(['batch', 'vocabulary', 'unigram', 'self'])
       .default('batch')

@@ -55,6 +55,17 @@ describe('drawFates', () => {
     expect(wrong / 20_000 / 32).toBeCloseTo(0.4 / 12, 3)
     expect(none).toBe(0)
   })
+
+  it('so many blocks have no mask as the option says, with a wrong token in most of those at r = .25', () => {
+    const random = randomFrom(4)
+    const options = { monotone: 'enforce', wrongRatio: 0.25, maskFree: 0.2 } as const
+    const blocks = Array.from({ length: 20_000 }, () => drawFates(16, options, random))
+    const free = blocks.filter((fates) => count(fates, fate.masked) === 0)
+    expect(free.length / blocks.length).toBeCloseTo(0.2, 1.5)
+    // E[4 r t (1 - t)] = 4 r / 6
+    const wrong = free.reduce((sum, fates) => sum + count(fates, fate.wrong), 0)
+    expect(wrong / free.length / 16).toBeCloseTo(1 / 6, 1.5)
+  })
 })
 
 describe('noisyCopy', () => {
