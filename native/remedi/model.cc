@@ -6,31 +6,13 @@
 #include <sstream>
 
 #include "checks.h"
+#include "nn/llama_block.h"
 #include "nn/packed.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
 
 namespace merge::remedi {
 namespace {
-
-nn::BlockOptions block_options(const Record& config) {
-  const int64_t width = positive(config, "width"), heads = positive(config, "heads");
-  const int64_t key_heads = positive(config, "keyHeads"), layers = positive(config, "layers");
-  expect_config(width % heads == 0 && width / heads % 2 == 0,
-                "heads: expected a divisor of width " + std::to_string(width) +
-                    " that leaves an even head width, received " + std::to_string(heads));
-  expect_config(heads % key_heads == 0, "keyHeads: expected a divisor of heads " + std::to_string(heads) +
-                                            ", received " + std::to_string(key_heads));
-  // Unit-variance products at any width; the LLaMA family's .02 is this rule at width 2500.
-  const double deviation = 1.0 / std::sqrt(static_cast<double>(width));
-  return {.width = width,
-          .heads = heads,
-          .key_heads = key_heads,
-          .feed_forward = positive(config, "feedForward"),
-          .norm_epsilon = config.number("normEpsilon"),
-          .deviation = deviation,
-          .output_deviation = deviation / std::sqrt(2.0 * static_cast<double>(layers))};
-}
 
 // "0,10,20,30": rising and below the number of token blocks.
 std::vector<int64_t> policy_positions(const Record& config) {
@@ -63,7 +45,7 @@ ModelOptions::ModelOptions(const Record& config)
       policy_positions(remedi::policy_positions(config)),
       blank(one_of(config, "start", {"random", "blank"}) == "blank"),
       placement(config),
-      block(block_options(config)) {
+      block(nn::llama_block(config)) {
   if (one_of(config, "weightDtype", {"float32", "bfloat16"}) == "bfloat16") placement.weight_dtype = at::kBFloat16;
   expect_config(static_cast<int64_t>(policy_positions.size()) <= policy_blocks,
                 "policyBlocks: expected at least as many as policyPositions, " +
