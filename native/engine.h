@@ -26,6 +26,8 @@ struct RoundInput {
   std::vector<uint8_t> locked_N;  // 1: the token may not be deleted
   std::vector<uint8_t> open_G;    // 1: masks may be inserted in this gap, 2: at least one must be
   Rows conditions;                // read-only rows before them: none at all, or one for each row
+  // One encoding a round: where each row stood in the last round of its generation; none in the first round.
+  std::vector<int32_t> parents_B;
 };
 
 struct RoundOutput {

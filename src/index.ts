@@ -50,7 +50,7 @@ export {
   type StopRule,
   stopReason,
 } from './merge/stopping.js'
-export { type CreateOptions, type LoadOptions, MergeModel } from './model.js'
+export { type CreateOptions, type FromPretrainedOptions, type LoadOptions, MergeModel } from './model.js'
 export {
   type BernoulliStInput,
   type BernoulliStOptions,
@@ -134,6 +134,7 @@ export {
 } from './training/evaluate.js'
 export { evaluateRemedi, type RemediEvaluateOptions, type RemediEvaluation } from './training/evaluateRemedi.js'
 export type { Figure } from './training/figure.js'
+export { type MaskedAccuracy, maskedAccuracy } from './training/maskedAccuracy.js'
 export type { CommonReport } from './training/report.js'
 export type { ModelKind } from './training/resume.js'
 export {

@@ -188,7 +188,7 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
 
   /** What a recipe lets it learn. */
   task(recipe: Recipe): Task<MergeFigures> {
-    return mergeTask(recipe, this.config)
+    return mergeTask(recipe, { ...this.config, pretrained: this.pretrained })
   }
 
   /** Writes config.json, tokenizer.json, model.safetensors and manifest.json; the folder exists whole or not at all. */

@@ -127,6 +127,7 @@ export interface NativeSession {
     locked: Uint8Array,
     open: Uint8Array,
     conditions?: NativeRows,
+    parents?: Int32Array,
   ): Promise<NativeRound>
   // DenoiseOutput denoise(const Record& options, const DenoiseInput& input)
   denoise(

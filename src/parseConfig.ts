@@ -87,10 +87,14 @@ function sentences(issue: z.core.$ZodIssue, name: string): string[] {
 function deepest(alternatives: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] | undefined {
   let best: readonly z.core.$ZodIssue[] | undefined
   for (const issues of alternatives) {
-    if (!issues.every((issue) => issue.path.length > 0) || issues.some((issue) => isMissingKey(issue))) continue
+    if (!issues.every((issue) => isInside(issue)) || issues.some((issue) => isMissingKey(issue))) continue
     if (best === undefined || issues.length < best.length) best = issues
   }
   return best
+}
+
+function isInside(issue: z.core.$ZodIssue): boolean {
+  return issue.path.length > 0 || issue.code === 'unrecognized_keys'
 }
 
 function isMissingKey(issue: z.core.$ZodIssue): boolean {

@@ -177,7 +177,8 @@ Napi::Value SessionObject::evaluate(const Napi::CallbackInfo& info) {
 Napi::Value SessionObject::refine_round(const Napi::CallbackInfo& info) {
   return promised(info, [&] {
     Record options = read_record(info[0], "options");
-    RoundInput input{read_rows(info[1], "rows"), {}, {}, read_conditions(info[4])};
+    RoundInput input{read_rows(info[1], "rows"), {}, {}, read_conditions(info[4]), {}};
+    if (!info[5].IsUndefined()) input.parents_B = read_int32s(info[5], "parents");
     const auto tokens = static_cast<int64_t>(input.rows.tokens.size());
     input.locked_N = read_flags(info[2], "locked", tokens, 1);
     input.open_G = read_flags(info[3], "open", tokens + input.rows.count(), 2);

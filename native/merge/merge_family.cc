@@ -2,6 +2,7 @@
 #include "merge/merge_family.h"
 
 #include "checks.h"
+#include "merge/pretrain.h"
 #include "merge/round.h"
 #include "merge/step.h"
 
@@ -38,7 +39,13 @@ Record MergeFamily::run(const Record& step, const TrainBatch& batch, bool learn,
   check_range(step, "accumulation", 1, 65536);
   check_range(step, "labelSmoothing", 0, 1);
   check_range(step, "countSmoothing", 0, 1);
-  return run_rounds(model_, step, batch, learn, cancelled);
+  check_range(step, "frozenLayers", 0, static_cast<double>(options.encoder.layers));
+  check_range(step, "maskFrom", 0, 1);
+  check_range(step, "maskTo", 0, 1);
+  const bool pretrains = one_of(step, "task", {"merge", "pretrain"}) == "pretrain";
+  if (learn) model_.let_learn({step.integer("frozenLayers"), !pretrains});
+  return pretrains ? run_pretraining(model_, step, batch, learn, cancelled)
+                   : run_rounds(model_, step, batch, learn, cancelled);
 }
 
 std::map<std::string, Tensor> MergeFamily::inspect(const Rows& rows, const std::vector<std::string>& outputs) {
@@ -89,7 +96,46 @@ RoundOutput MergeFamily::refine_round(const Record& options, const RoundInput& i
   check_range(options, "temperature", 0, 100);
   check_range(options, "topP", 0, 1);
   check_range(options, "maxLength", 0, static_cast<double>(model.max_length));
-  return refine_rows(model_, options, input);
+  const int64_t generation = options.integer("generation");
+  if (model.encodings != 1 || generation < 0) {
+    States unused;
+    return refine_rows(model_, options, input, {}, unused);
+  }
+  States after;
+  RoundOutput output = refine_rows(model_, options, input, states_before(generation, input), after);
+  filled_[generation] = std::move(after);
+  return output;
+}
+
+States MergeFamily::states_before(int64_t generation, const RoundInput& input) const {
+  States states;
+  if (input.parents_B.empty()) return states;
+  expect_shape(static_cast<int64_t>(input.parents_B.size()) == input.rows.count(),
+               "parents: expected none or " + std::to_string(input.rows.count()) + ", received " +
+                   std::to_string(input.parents_B.size()));
+  const auto found = filled_.find(generation);
+  if (found == filled_.end()) throw Error("ERR_INPUT", "generation: expected one that has begun, received another");
+  const States& filled = found->second;
+  std::vector<int64_t> positions;
+  states.offsets = {0};
+  for (int64_t r = 0; r < input.rows.count(); ++r) {
+    const int64_t parent = input.parents_B[r];
+    expect_shape(parent >= 0 && parent + 1 < static_cast<int64_t>(filled.offsets.size()) &&
+                     filled.offsets[parent + 1] - filled.offsets[parent] == input.rows.length(r) + 2,
+                 "parents: row " + std::to_string(r) + " is not what the last round of its generation left");
+    for (int64_t t = filled.offsets[parent]; t < filled.offsets[parent + 1]; ++t) positions.push_back(t);
+    states.offsets.push_back(static_cast<int64_t>(positions.size()));
+  }
+  states.hidden_TD = filled.hidden_TD.index_select(0, nn::index_tensor(positions, model_.options().placement.device));
+  return states;
+}
+
+void MergeFamily::forget(int64_t generation, const std::vector<int32_t>&) { filled_.erase(generation); }
+
+int64_t MergeFamily::cache_bytes() const {
+  int64_t bytes = 0;
+  for (const auto& [generation, states] : filled_) bytes += static_cast<int64_t>(states.hidden_TD.nbytes());
+  return bytes;
 }
 
 }  // namespace merge

@@ -241,4 +241,13 @@ Model::Filled Model::fill(const Rows& x, const Skeleton& skeleton, const Masked&
   return {plain(packed, rows, soft.solid, hidden_TD), encoder_.logits(hidden_TD.index_select(0, masks_M))};
 }
 
+void Model::let_learn(Learners learners) const {
+  for (const auto& entry : parameters_.entries()) {
+    const bool of_encoder =
+        entry.name.starts_with("embedding.") || entry.name.starts_with("encoder.") || entry.name.starts_with("head.");
+    entry.tensor.requires_grad_(of_encoder || learners.modules);
+  }
+  encoder_.freeze(learners.frozen_layers);
+}
+
 }  // namespace merge

@@ -86,6 +86,13 @@ class Model {
   // p - sg(p) over the vocabulary, as an embedding: [M, V] -> [M, D]; zeros with a gradient.
   Tensor relaxed_embedding(const Tensor& probability_MV) const { return encoder_.mixed_embedding(probability_MV); }
 
+  // What learns until the next call: E but for its first layers (nn::Encoder::freeze) and H, and the other modules.
+  struct Learners {
+    int64_t frozen_layers;
+    bool modules;
+  };
+  void let_learn(Learners learners) const;
+
   const ModelOptions& options() const { return options_; }
   // Where D2's training puts the number of masks; literal and budget need its scores alone.
   CountSource count_source() const { return inserter_.source(); }

@@ -175,7 +175,8 @@ std::vector<uint8_t> sure_enough(const Masked& masked, const std::vector<Choice>
 
 }  // namespace
 
-RoundOutput refine_rows(const Model& model, const Record& record, const RoundInput& input) {
+RoundOutput refine_rows(const Model& model, const Record& record, const RoundInput& input, const States& before,
+                        States& after) {
   at::NoGradGuard no_grad;
   const RoundOptions options(record);
   const Rows& x = input.rows;
@@ -184,8 +185,9 @@ RoundOutput refine_rows(const Model& model, const Record& record, const RoundInp
 
   // 1) gate
   const Beside beside{input.conditions, {}};
-  const Model::Reading reading = model.read(x, beside);
-  output.encoder_passes = 1;
+  const bool is_encoded = before.hidden_TD.defined();
+  const Model::Reading reading = model.judge(is_encoded ? before : model.encode(x, beside));
+  output.encoder_passes = is_encoded ? 0 : 1;
   output.gate_B = host_floats(reading.gate_B.sigmoid());
   const auto waiting_B = rows_with_masks(x, mask);
   for (int64_t r = 0; r < x.count(); ++r) {
@@ -217,10 +219,13 @@ RoundOutput refine_rows(const Model& model, const Record& record, const RoundInp
   Masked masked = insert(skeleton, counts.counts_G, mask);
   with_standing_masks(masked, mask);
   output.confidence.assign(masked.rows.tokens.size(), 1.0f);
-  if (!masked.masks.empty()) {
-    const Tensor logits_MV = model.fill(x, skeleton, masked, beside).logits_MV;
+  const bool is_unchanged = masked.rows.tokens == x.tokens && masked.masks.empty();
+  if (is_unchanged) after = reading.states;
+  if (!masked.masks.empty() || (model.options().encodings == 1 && !is_unchanged)) {
+    Model::Filled fill = model.fill(x, skeleton, masked, beside);
+    after = std::move(fill.states);
     output.encoder_passes += 1;
-    const auto choices = choose(model, logits_MV, masks_before_locked(input, masked), options);
+    const auto choices = choose(model, fill.logits_MV, masks_before_locked(input, masked), options);
     const auto sure = sure_enough(masked, choices, options.fill_threshold, options.fill_share);
     for (size_t m = 0; m < choices.size(); ++m) {
       if (sure[m]) masked.rows.tokens[masked.masks[m]] = static_cast<int32_t>(choices[m].token);

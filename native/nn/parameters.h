@@ -46,6 +46,8 @@ class Parameters {
   std::vector<Group>& groups() { return groups_; }
   const std::vector<Group>& groups() const { return groups_; }
 
+  // Whether an entry lies in a group's buffer; there, entries follow each other in their order.
+  bool is_of(const Entry& entry, const Group& group) const;
   // Draws a tensor's first values, the same that it would have started with.
   void draw(const Entry& entry) const;
 
@@ -55,7 +57,6 @@ class Parameters {
   void scale_gradients(double factor);
 
  private:
-  bool is_of(const Entry& entry, const Group& group) const;
   Tensor drawn(const std::string& name, at::IntArrayRef shape, const Init& init) const;
 
   int64_t seed_;

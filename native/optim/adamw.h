@@ -11,10 +11,13 @@ struct AdamWOptions {
 
 class AdamW {
  public:
-  // Moments start at zero; they are made with the first step, so that a model used for inference alone holds none.
+  // Parameters that require no gradient do not move, and neither do their moments and their count of steps: one that
+  // was frozen begins like a new one. Moments start at zero; they are made with the first step, so that a model used
+  // for inference alone holds none.
   void step(nn::Parameters& parameters, const AdamWOptions& options);
 
-  // The state as named tensors, for checkpoints: moments by group and the step count. Empty before the first step.
+  // The state as named tensors, for checkpoints: moments by group, and the steps of each of its parameters. Empty
+  // before the first step.
   std::vector<nn::Parameters::Entry> entries(const nn::Parameters& parameters);
   int64_t bytes() const;
 

@@ -1,5 +1,6 @@
 // openRun: from a run's configuration to a model, its data and its trainer.
 
+import { MergeError } from '../errors.js'
 import { MergeModel } from '../model.js'
 import { RemediModel } from '../remedi/model.js'
 import type { RemediRecipe, RemediRecipeOptions } from '../remedi/recipe.js'
@@ -51,7 +52,8 @@ export interface RunStart extends Pick<ResumeOptions, 'threads' | 'allowNondeter
 /** Reads the data; makes the tokenizer and the model, or loads them from the checkpoint. */
 export async function openRun(config: RunConfig, start: RunStart = {}): Promise<OpenRun> {
   const metric = config.recipe.best?.metric
-  if (metric !== undefined && !runFigures.some((name) => name === metric)) throw unknownMetric(metric, runFigures)
+  const figures: readonly string[] = config.recipe.task === 'pretrain' ? maskedFigures : runFigures
+  if (metric !== undefined && !figures.includes(metric)) throw unknownMetric(metric, figures)
   const examples = await openDataset(config.data)
   const { train, heldOut } = split(examples, { heldOut: config.heldOut, seed: config.recipe.seed })
   const corruption = config.corruption === 'untouched' ? undefined : await corruptionFrom(config.corruption)
@@ -119,14 +121,14 @@ async function oldRemediTrainer(
 }
 
 async function newTrainer(config: RunConfig, train: readonly Example[], { threads }: RunStart): Promise<Trainer> {
-  const tokenizer = await makeTokenizer(config, train)
-  const options = {
-    ...config.model,
-    tokenizer,
-    seed: config.recipe.seed,
-    ...(threads === undefined ? {} : { threads }),
+  const { model, recipe } = config
+  const start = { seed: recipe.seed, ...(threads === undefined ? {} : { threads }) }
+  if ('from' in model) {
+    const { from, ...options } = model
+    return new Trainer(await MergeModel.fromPretrained(from, { ...options, ...start }), recipe)
   }
-  return new Trainer(await MergeModel.create(options), config.recipe)
+  const tokenizer = await makeTokenizer(config, train)
+  return new Trainer(await MergeModel.create({ ...model, tokenizer, ...start }), recipe)
 }
 
 async function oldTrainer(
@@ -158,6 +160,8 @@ export async function makeTokenizer(
     }
     case 'file':
       return loadTokenizer(tokenizer.path)
+    case 'pretrained':
+      throw new MergeError('ERR_CONFIG', 'tokenizer.kind: expected one that can be made, received pretrained')
     default:
       return tokenizer satisfies never
   }
@@ -165,6 +169,9 @@ export async function makeTokenizer(
 
 /** The numbers of a run's evaluation. */
 export const runFigures = ['exact', 'exactNothing', 'cleanDamaged', 'meanRounds'] as const
+
+/** The numbers of a pretraining's evaluation. */
+const maskedFigures = ['maskedAccuracy', 'maskedLoss'] as const
 
 /** The evaluation of a run on its held-out examples: shares of exact edits and of damaged clean texts. */
 export async function evaluateRun(

@@ -91,6 +91,7 @@ async function train(path: string, flags: TrainFlags): Promise<void> {
     `${count(model.parameterCount)} parameters, ${run.train.length} examples, ${run.heldOut.length} held out, ` +
       `folder ${config.folder}${from === undefined ? '' : `, after step ${run.trainer.step}`}`,
   )
+  for (const warning of run.trainer.warnings) warn(warning)
   const last = await trainRun(run, { folder, progress, signal: interrupt.signal })
   if (last === undefined) progress.note(`Nothing was left to do after step ${run.trainer.step}.`)
   if (last === undefined || flags.json === true) return

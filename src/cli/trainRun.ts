@@ -2,6 +2,7 @@
 
 import { join } from 'node:path'
 import { isMergeError, MergeError } from '../errors.js'
+import { maskedAccuracy } from '../training/maskedAccuracy.js'
 import type { RunFolder } from '../training/runFolder.js'
 import { evaluateRun, type OpenRemediRun, type OpenRun } from './openRun.js'
 import type { AnyReport, Progress } from './progress.js'
@@ -22,7 +23,8 @@ export async function trainRun(
 ): Promise<AnyReport | undefined> {
   const { trainer, model, corruption } = run
   const canEvaluate =
-    run.heldOut.length > 0 && run.heldOut.every(({ source }) => source !== undefined || corruption !== undefined)
+    run.heldOut.length > 0 &&
+    (pretrains(run) || run.heldOut.every(({ source }) => source !== undefined || corruption !== undefined))
   const firstStep = trainer.step
   const renewPage = pageRenewal(folder.folder)
   let last: AnyReport | undefined
@@ -65,5 +67,13 @@ export async function trainRun(
 // What an evaluation finds and shows.
 function looksOf(run: OpenRun | OpenRemediRun) {
   if ('evaluate' in run) return { evaluate: run.evaluate }
+  if (pretrains(run)) {
+    return { evaluate: async () => ({ ...(await maskedAccuracy(run.model, run.heldOut, run.trainer.recipe)) }) }
+  }
   return { evaluate: () => evaluateRun(run.model, run), samples: () => runSamples(run.model, run) }
+}
+
+// A pretrained encoder names masked tokens; it needs no drafts.
+function pretrains(run: OpenRun | OpenRemediRun): boolean {
+  return 'task' in run.trainer.recipe && run.trainer.recipe.task === 'pretrain'
 }

@@ -139,6 +139,26 @@ const recipeFields = z.strictObject({
         'alignment: monotone (AXE), of any order (OAXE), with blanks (CTC) (section 5; default oracle; literal: positional)',
     ),
   axePenalty: number(0, 1000).default(1).describe('delta of AXE: what a target token that the alignment skips costs'),
+  task: z
+    .enum(['merge', 'pretrain'])
+    .default('merge')
+    .describe('merge: all of the model by its losses; pretrain: encoder and head alone, by masked tokens (H23)'),
+  maskShare: z
+    .tuple([number(0, 1), number(0, 1)], 'expected [least, most]')
+    .readonly()
+    .default([0.05, 0.5])
+    .describe(
+      'pretrain: the share of masked tokens, drawn for each row between the two; wide, since rounds meet rows with ' +
+        'one mask and rows of masks alone (BERT: .15)',
+    )
+    .refine(([least, most]) => least <= most, 'expected [least, most], received them the other way'),
+  freezeLayers: whole(0, 256)
+    .default(0)
+    .describe(
+      'blocks of a pretrained encoder that do not learn at first, from below, and the embedding with them, which is ' +
+        'the tied head, too (section 6: 6)',
+    ),
+  freezeSteps: whole(0, 1e9).default(10_000).describe('optimizer steps until they learn (section 6)'),
   gateNoise: number(0, 1).default(0.05).describe('standard deviation of the gate noise (H22)'),
   gateNoiseShare: number(0, 1).default(0.1).describe('share of the run with gate noise, from its start (H22)'),
   drafts: drafts.describe('shares of the drafts a row starts from (H28)'),
@@ -226,6 +246,10 @@ export function stepRecord(
   const isLiteral = model.profile === 'literal'
   return {
     ...choice,
+    task: config.task,
+    frozenLayers: choice.step < config.freezeSteps ? config.freezeLayers : 0,
+    maskFrom: config.maskShare[0],
+    maskTo: config.maskShare[1],
     gradient: config.gradient,
     window: config.window ?? (model.encodings === 'one' ? choice.rounds : 1),
     deletion: config.deletion,

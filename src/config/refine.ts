@@ -81,6 +81,8 @@ export interface RoundChoice {
   readonly maxLength: number
   /** The token that changes the one behind it, -1 if the tokenizer has none: it is never put before a locked token. */
   readonly shift: number
+  /** Whose states of the last round are kept (one encoding a round); -1: none are. */
+  readonly generation: number
 }
 
 /** The record of one refinement round; its names are the engine's. */

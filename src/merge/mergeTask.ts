@@ -1,6 +1,7 @@
 // MergeTask: what a MERGE model learns from: drafts and targets, unrolled rounds, five losses.
 
 import { type ModelConfig, type Recipe, stepRecord } from '../config.js'
+import { MergeError } from '../errors.js'
 import { type Random, randomFrom } from '../random.js'
 import { packRows } from '../rows.js'
 import { valueAt } from '../training/schedule.js'
@@ -29,14 +30,30 @@ export interface MergeFigures {
 }
 
 /** What the task must know of a model. */
-export type MergeTaskModel = Pick<ModelConfig, 'maxLength' | 'profile' | 'encodings' | 'condition'>
+export interface MergeTaskModel
+  extends Pick<ModelConfig, 'layers' | 'maxLength' | 'profile' | 'encodings' | 'condition'> {
+  /** Whether its encoder started from trained weights. */
+  readonly pretrained: boolean
+}
 
 /** The task of a recipe; no draft is longer than the model's `maxLength` tokens. */
 export function mergeTask(recipe: Recipe, model: MergeTaskModel): Task<MergeFigures> {
   const { maxLength } = model
+  const isPretraining = recipe.task === 'pretrain'
+  if (recipe.freezeLayers > model.layers) {
+    throw new MergeError(
+      'ERR_CONFIG',
+      `recipe.freezeLayers: expected at most the model's ${model.layers} layers, received ${recipe.freezeLayers}`,
+    )
+  }
   return {
-    lengthOf: ({ target, source }) => Math.max(target.length, source?.length ?? 0),
+    lengthOf: ({ target, source }) => Math.max(target.length, isPretraining ? 0 : (source?.length ?? 0)),
     rows(batch, pool, step) {
+      if (isPretraining) {
+        // The engine masks the targets itself.
+        const targets = packRows(batch.map(({ target }) => target))
+        return { drafts: targets, targets }
+      }
       const drafts = batch.map((example, row) => {
         const random = randomFrom(recipe.seed, step, row, 'draft')
         const kind = drawKind(recipe.drafts, example, random)
@@ -57,8 +74,13 @@ export function mergeTask(recipe: Recipe, model: MergeTaskModel): Task<MergeFigu
       return { ...stepRecord(recipe, choice, model), learningRate }
     },
     figures: mergeFigures,
+    warnings: recipe.freezeLayers > 0 && !model.pretrained ? [frozenNoise] : [],
   }
 }
+
+const frozenNoise =
+  'recipe.freezeLayers: the encoder was not pretrained, so its frozen layers are random ones; pretrain it ' +
+  '(recipe.task: pretrain) or start from published weights'
 
 /** The figures among the engine's numbers. */
 export function mergeFigures(number: ReadNumber): MergeFigures {

@@ -1,6 +1,7 @@
 // The loop of refinement: gate, delete, insert, fill in one native call per round, until every row's stop rule says stop.
 
 import { type ModelConfig, type RefineConfig, roundRecord } from '../config.js'
+import { isMergeError } from '../errors.js'
 import type { NativeRound, NativeSession } from '../native.js'
 import { packFlags, packRows, rowRange } from '../rows.js'
 import { changesOf, type Edit } from '../text/editScript.js'
@@ -45,8 +46,8 @@ export interface Round {
 }
 
 /** What a loop of refinement needs of a model. */
-export interface RefineContext extends Pick<ModelConfig, 'condition' | 'countSource'> {
-  readonly session: Pick<NativeSession, 'refineRound'>
+export interface RefineContext extends Pick<ModelConfig, 'condition' | 'countSource' | 'encodings'> {
+  readonly session: Pick<NativeSession, 'refineRound' | 'forget'>
   readonly tokenizer: Pick<Tokenizer, 'pieces' | 'shift' | 'special'>
   /** Most tokens of a row. */
   readonly maxLength: number
@@ -69,16 +70,43 @@ export async function* refineRows(
   drafts: readonly RowState[],
   settings: RefineConfig,
 ): AsyncGenerator<readonly Round[]> {
+  const generation = context.encodings === 'one' ? generations++ : -1
+  try {
+    yield* refinedRounds(context, drafts, settings, generation)
+  } finally {
+    if (generation >= 0) await forgotten(context.session, generation)
+  }
+}
+
+let generations = 0
+
+async function forgotten(session: RefineContext['session'], generation: number): Promise<void> {
+  try {
+    await session.forget(generation, new Int32Array(0))
+  } catch (error) {
+    // A model that was disposed has forgotten already.
+    if (!isMergeError(error, 'ERR_DISPOSED')) throw error
+  }
+}
+
+async function* refinedRounds(
+  context: RefineContext,
+  drafts: readonly RowState[],
+  settings: RefineConfig,
+  generation: number,
+): AsyncGenerator<readonly Round[]> {
   const { session, tokenizer, maxLength } = context
   let active: readonly ActiveRow[] = drafts.map((state, row) => {
     return { row, state, pieces: tokenizer.pieces(state.tokens), earlier: [state.tokens] }
   })
+  // Places of the active rows among those of the last round.
+  let parents: number[] | undefined
   for (let round = 1; active.length > 0; round++) {
     settings.signal?.throwIfAborted()
 
     // 1) gate  2) delete  3) insert  4) fill
     const output = await session.refineRound(
-      roundRecord(settings, { round: round - 1, maxLength, shift: tokenizer.shift }, context),
+      roundRecord(settings, { round: round - 1, maxLength, shift: tokenizer.shift, generation }, context),
       packRows(active.map(({ state }) => state.tokens)),
       packFlags(active.map(({ state }) => state.locked)),
       packFlags(active.map(({ state }) => state.open)),
@@ -86,6 +114,7 @@ export async function* refineRows(
       context.condition === 'draft'
         ? packRows(active.map(({ state, earlier }) => earlier[0] ?? state.tokens))
         : undefined,
+      parents === undefined ? undefined : Int32Array.from(parents),
     )
     settings.signal?.throwIfAborted()
 
@@ -93,6 +122,7 @@ export async function* refineRows(
     let keepStart = 0
     const rounds: Round[] = []
     const next: ActiveRow[] = []
+    const places: number[] = []
     active.forEach((row, index) => {
       const keep = output.keep.slice(keepStart, keepStart + row.state.tokens.length)
       keepStart += keep.length
@@ -100,10 +130,12 @@ export async function* refineRows(
       rounds.push(report)
       if (report.stopReason === undefined) {
         next.push({ row: row.row, state, pieces, earlier: [...row.earlier, state.tokens] })
+        places.push(index)
       }
     })
     yield rounds
     active = next
+    parents = generation < 0 ? undefined : places
   }
 }
 

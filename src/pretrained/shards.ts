@@ -67,9 +67,10 @@ async function readHeader(folder: string, file: string): Promise<[string, ShardT
   })
   try {
     const length = Buffer.alloc(8)
-    await handle.read(length, 0, 8, 0)
+    const start = await handle.read(length, 0, 8, 0)
     const bytes = Number(length.readBigUInt64LE())
-    if (bytes < 2 || bytes > maxHeaderBytes) throw checkpointError(folder, `${file} is no safetensors file`)
+    if (start.bytesRead < 8 || bytes < 2 || bytes > maxHeaderBytes)
+      throw checkpointError(folder, `${file} is no safetensors file`)
     const text = Buffer.alloc(bytes)
     const { bytesRead } = await handle.read(text, 0, bytes, 8)
     if (bytesRead !== bytes) throw checkpointError(folder, `${file} is truncated`)

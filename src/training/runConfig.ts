@@ -1,7 +1,7 @@
 // RunConfig: a whole training run as one file: model, tokenizer, data, corruption, recipe, and where it goes.
 
 import { z } from 'zod'
-import { modelConfig, recipe } from '../config.js'
+import { modelConfig, pretrainedConfig, recipe } from '../config.js'
 import { remediConfig } from '../remedi/config.js'
 import { generateConfig } from '../remedi/generateConfig.js'
 import { remediRecipe, rewardSpec } from '../remedi/recipe.js'
@@ -11,28 +11,37 @@ import { datasetSpec } from '../text/datasetSpec.js'
 const frequency = z.int('expected a whole number >= 1').min(1, 'expected a whole number >= 1')
 
 /** How text becomes tokens. */
-export const tokenizerConfig = z
-  .discriminatedUnion('kind', [
-    z.strictObject({
-      kind: z.literal('character').describe('one token a character; the alphabet is collected from the data'),
-      caseShift: z.boolean().default(true).describe('a capital is a shift token and its small letter, lossless'),
-      minFrequency: frequency.default(1).describe('rarer characters are written as bytes'),
-    }),
-    z.strictObject({ kind: z.literal('byte').describe('one token a byte of UTF-8') }),
-    z.strictObject({
-      kind: z.literal('bpe').describe('byte-level BPE, trained on the data'),
-      vocabularySize: z.int('expected a whole number').default(8192).describe('ids in all (261..1,000,000)'),
-      minFrequency: frequency.default(2).describe('a pair must occur this often to be merged'),
-    }),
-    z.strictObject({
-      kind: z.literal('file').describe('any tokenizer.json'),
-      path: z.string().min(1).describe('the file, or the folder that holds it'),
-    }),
-  ])
-  .prefault({ kind: 'character' })
+export const tokenizerConfig = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('character').describe('one token a character; the alphabet is collected from the data'),
+    caseShift: z.boolean().default(true).describe('a capital is a shift token and its small letter, lossless'),
+    minFrequency: frequency.default(1).describe('rarer characters are written as bytes'),
+  }),
+  z.strictObject({ kind: z.literal('byte').describe('one token a byte of UTF-8') }),
+  z.strictObject({
+    kind: z.literal('bpe').describe('byte-level BPE, trained on the data'),
+    vocabularySize: z.int('expected a whole number').default(8192).describe('ids in all (261..1,000,000)'),
+    minFrequency: frequency.default(2).describe('a pair must occur this often to be merged'),
+  }),
+  z.strictObject({
+    kind: z.literal('file').describe('any tokenizer.json'),
+    path: z.string().min(1).describe('the file, or the folder that holds it'),
+  }),
+  z.strictObject({ kind: z.literal('pretrained').describe('that of model.from') }),
+])
+
+/** A new model, or one whose encoder and head start from a folder's weights. */
+const runModel = z.union([
+  pretrainedConfig.extend({
+    from: z
+      .string()
+      .min(1, 'expected a folder')
+      .describe('folder of published weights (LLaMA, Mistral, Qwen2, BERT, ModernBERT), or of a trained model'),
+  }),
+  modelConfig,
+])
 
 const common = {
-  tokenizer: tokenizerConfig.describe('how text becomes tokens'),
   data: datasetSpec.describe('what is learned from'),
   heldOut: z
     .int('expected a whole number >= 0')
@@ -44,12 +53,28 @@ const common = {
 }
 
 /** The schema of a run's file, for a MERGE model. */
-export const runConfig = z.strictObject({
-  family: z.literal('merge').default('merge').describe('the kind of model: merge or remedi'),
-  model: modelConfig.prefault({}).describe('shape of the model'),
-  ...common,
-  recipe: recipe.prefault({}).describe('how the model is trained'),
-})
+export const runConfig = z
+  .strictObject({
+    family: z.literal('merge').default('merge').describe('the kind of model: merge or remedi'),
+    model: runModel.prefault({}).describe('shape of the model'),
+    tokenizer: tokenizerConfig
+      .optional()
+      .describe('how text becomes tokens; default: characters, or the tokenizer of model.from'),
+    ...common,
+    recipe: recipe.prefault({}).describe('how the model is trained'),
+  })
+  .superRefine(({ model, tokenizer }, context) => {
+    if (tokenizer === undefined || (tokenizer.kind === 'pretrained') === 'from' in model) return
+    const message = 'from' in model ? 'expected that of model.from' : 'expected another kind without model.from'
+    context.addIssue({ code: 'custom', path: ['tokenizer', 'kind'], message: `${message}, received ${tokenizer.kind}` })
+  })
+  .transform((config) => ({ ...config, tokenizer: config.tokenizer ?? defaultTokenizer(config.model) }))
+
+const characters = { kind: 'character', caseShift: true, minFrequency: 1 } as const
+
+function defaultTokenizer(model: z.output<typeof runModel>) {
+  return 'from' in model ? ({ kind: 'pretrained' } as const) : characters
+}
 
 /** The schema of a run's file, for a RemeDi model. */
 export const remediRunConfig = z
@@ -62,7 +87,7 @@ export const remediRunConfig = z
       .describe('a model to start from, with its shape and tokenizer: the folder of an earlier stage'),
     model: remediConfig.optional().describe('shape of a new model'),
     ...common,
-    tokenizer: tokenizerConfig.unwrap().optional().describe('how text becomes tokens, of a new model'),
+    tokenizer: tokenizerConfig.optional().describe('how text becomes tokens, of a new model'),
     recipe: remediRecipe.describe('how the model is trained: base, sft or rl'),
     evaluation: z
       .strictObject({

@@ -71,4 +71,6 @@ export interface Task<F extends Figures = Figures> {
   end?(): Promise<void>
   /** What this task adds to the report of a step. */
   figures(number: ReadNumber): F
+  /** What in the recipe is probably not meant, a sentence each. */
+  readonly warnings?: readonly string[]
 }

@@ -104,6 +104,11 @@ export class Trainer<
     return trainer
   }
 
+  /** What in the recipe is probably not meant, a sentence each; `merge-lm train` prints them. */
+  get warnings(): readonly string[] {
+    return this.#task.warnings ?? []
+  }
+
   /** Optimizer steps done. */
   get step(): number {
     return this.#position.step

@@ -49,6 +49,10 @@ export const tinyConfig = {
 /** All fields of a step's record. */
 export const tinyStep = {
   step: 0,
+  task: 'merge',
+  frozenLayers: 0,
+  maskFrom: 0.15,
+  maskTo: 0.5,
   seed: 7,
   rounds: 1,
   learningRate: 1e-3,
@@ -90,6 +94,7 @@ export const tinyRound = {
   keepThreshold: 0.5,
   fillThreshold: 0,
   fillShare: 0,
+  generation: -1,
   countSource: 'counts',
   lengthRatio: 1,
   targetLength: 32,

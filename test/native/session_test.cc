@@ -43,6 +43,7 @@ Record round_options(const std::string& mode, double max_length = 32) {
                                                                  {"shift", -1},
                                                                  {"fillThreshold", 0},
                                                                  {"fillShare", 0},
+                                                                 {"generation", -1},
                                                                  {"lengthRatio", 1},
                                                                  {"targetLength", max_length},
                                                                  {"maxLength", max_length}}) {
@@ -324,4 +325,33 @@ TEST(weights_that_overflowed_are_never_saved) {
   const std::string path = temporary("overflowed");
   CHECK(code_of([&] { session.save(path, "model"); }) == "ERR_NONFINITE");
   CHECK(access(path.c_str(), F_OK) != 0);
+}
+
+TEST(one_encoding_a_round_reads_what_its_last_round_filled) {
+  Record config = tiny::config();
+  config.set("encodings", std::string("one"));
+  Session session(config);
+  for (int64_t i = 0; i < 30; ++i) session.train_step(tiny::step(i), tiny::counting_batch(i, 8, 9));
+  const Rows x = tiny::counting_batch(90, 4, 9).drafts;
+  Record first = round_options("edit");
+  first.set("generation", 7.0);
+  const RoundOutput one = session.refine_round(first, round_input(x));
+  CHECK(one.encoder_passes == 2);
+  CHECK(session.memory().number("cacheBytes") > 0);
+  // The second and the last row go on, alone.
+  RoundInput left;
+  for (const int64_t r : {1, 3}) left.rows.append(one.rows.row(r));
+  left = round_input(left.rows);
+  left.parents_B = {1, 3};
+  Record second = first;
+  second.set("round", 1.0);
+  const RoundOutput two = session.refine_round(second, left);
+  CHECK(two.encoder_passes <= 1);
+  // A row of another length is not what the last round left.
+  RoundInput wrong = left;
+  wrong.parents_B = {1, 9};
+  CHECK(code_of([&] { session.refine_round(second, wrong); }) == "ERR_SHAPE");
+  session.forget(7, {});
+  CHECK(session.memory().number("cacheBytes") == 0);
+  CHECK(code_of([&] { session.refine_round(second, left); }) == "ERR_INPUT");
 }

@@ -85,6 +85,10 @@ inline Record step(int64_t number = 0) {
     record.set(name, value);
   }
   record.set("step", number);
+  record.set("task", std::string("merge"));
+  record.set("frozenLayers", 0.0);
+  record.set("maskFrom", .15);
+  record.set("maskTo", .5);
   record.set("gradient", std::string("stop"));
   record.set("deletion", std::string("hard"));
   record.set("firstRound", std::string("gate"));

@@ -60,6 +60,7 @@ export function greedyRound(maxLength: number) {
     keepThreshold: 0.5,
     fillThreshold: 0,
     fillShare: 0,
+    generation: -1,
     countSource: 'counts',
     lengthRatio: 1,
     targetLength: maxLength,

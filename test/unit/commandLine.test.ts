@@ -102,7 +102,7 @@ describe('configuration files', () => {
       ['model.layers', 5],
     ])
     expect(changed.recipe.minutes).toBe(3)
-    expect(changed.model.layers).toBe(5)
+    expect(changed.model).toMatchObject({ layers: 5 })
   })
 
   test.each([

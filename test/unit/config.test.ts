@@ -43,6 +43,19 @@ describe('parseConfig', () => {
     [modelConfig, { layers: 0 }, '', 'layers: expected a whole number 1..256, received 0'],
     [runConfig, { ...run, folders: 'x' }, '', 'folders: unknown key; did you mean "folder"?'],
     [runConfig, { ...run, model: { widht: 64 } }, '', 'model.widht: unknown key; did you mean "width"?'],
+    [runConfig, { ...run, model: { from: 'x', layers: 3 } }, '', 'model.layers: unknown key'],
+    [
+      runConfig,
+      { ...run, model: { from: 'x' }, tokenizer: { kind: 'byte' } },
+      '',
+      'tokenizer.kind: expected that of model.from, received byte',
+    ],
+    [
+      recipe,
+      { maskShare: [0.5, 0.2] },
+      'recipe',
+      'recipe.maskShare: expected [least, most], received them the other way',
+    ],
     [runConfig, { folder: 'x' }, '', 'data: expected an object, received nothing'],
   ] as const)('%#: %j', (schema, value, name, message) => {
     expect(messageOf(() => parseConfig(schema, value, name))).toBe(message)

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { gptConfig, gptRecord } from '../../src/baselines/gptConfig.js'
 import { modelConfig, modelRecord, recipe, refineConfig, roundRecord, stepRecord } from '../../src/config.js'
 import { remediConfig, remediRecord } from '../../src/remedi/config.js'
+import { denoiseRecord, generateConfig } from '../../src/remedi/generateConfig.js'
 
 const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8')
 
@@ -65,17 +66,29 @@ describe('records', () => {
     const sent = Object.keys(stepRecord(recipe.parse({}), choice, modelConfig.parse({})))
     const ofStep = fieldsRead(read('native/merge/step_options.cc'), 'record')
     // Only families with two streams have a second learning rate.
-    const wanted = sorted(ofStep, fieldsRead(engine + family, 'step')).filter((name) => name !== 'secondLearningRate')
+    const sources = engine + family + read('native/merge/pretrain.cc')
+    const wanted = sorted(ofStep, fieldsRead(sources, 'step')).filter((name) => name !== 'secondLearningRate')
     expect(wanted.length).toBeGreaterThan(20)
     expect(wanted).toEqual(sorted(sent))
   })
 
   it('of a refinement round', () => {
     const sent = Object.keys(
-      roundRecord(refineConfig.parse({}), { round: 0, maxLength: 10, shift: -1 }, modelConfig.parse({})),
+      roundRecord(
+        refineConfig.parse({}),
+        { round: 0, maxLength: 10, shift: -1, generation: -1 },
+        modelConfig.parse({}),
+      ),
     )
     const wanted = sorted(fieldsRead(read('native/merge/round.cc'), 'record'), fieldsRead(engine + family, 'options'))
     expect(wanted.length).toBeGreaterThan(7)
+    expect(wanted).toEqual(sorted(sent))
+  })
+
+  it('of a denoising step', () => {
+    const sent = Object.keys(denoiseRecord(generateConfig.parse({}), { policy: 'rank', vocabulary: 10 }))
+    const wanted = fieldsRead(read('native/remedi/denoise.cc'), 'record')
+    expect(wanted.length).toBeGreaterThan(6)
     expect(wanted).toEqual(sorted(sent))
   })
 

@@ -11,7 +11,7 @@ const encode = (text: string) => tokenizer.encode(text)
 const id = (letter: string) => encode(letter)[0] ?? -1
 const settings = (options: object = {}) => refineConfig.parse(options)
 
-const limits = { tokenizer, maxLength: 32, condition: 'carry', countSource: 'counts' } as const
+const limits = { tokenizer, maxLength: 32, condition: 'carry', countSource: 'counts', encodings: 'two' } as const
 
 async function rounds(
   behaviour: FakeBehaviour,

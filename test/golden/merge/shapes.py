@@ -27,7 +27,7 @@ shapes = {
                  "normEpsilon": 1e-5, "deleter": "block", "inserter": "block", "gateFeatures": "doubt",
                  "condition": "carry"},
 }
-step = {"seed": 5, "rounds": 1, "learningRate": 1e-2, "beta1": 0.9, "beta2": 0.99, "epsilon": 1e-6, "weightDecay": 0.1,
+step = {"task": "merge", "frozenLayers": 0, "maskFrom": 0.15, "maskTo": 0.5, "seed": 5, "rounds": 1, "learningRate": 1e-2, "beta1": 0.9, "beta2": 0.99, "epsilon": 1e-6, "weightDecay": 0.1,
         "clip": 0.5, "weightRecon": 1, "weightCompression": 0.5, "weightPointer": 0.4, "weightGate": 0.3,
         "weightLength": 0.2, "keepReduction": 0.2, "keepKl": 0.1, "countSmoothing": 0.02, "scoreEntropy": 0.05,
         "gateCost": 0.05, "labelSmoothing": 0.1, "gateNoise": 0, "ownDeletion": 0, "subsequence": 0, "ownFill": 0,
