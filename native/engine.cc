@@ -176,6 +176,15 @@ void Session::forget(int64_t generation, const std::vector<int32_t>& slots) {
   guarded([&] { state_->family->forget(generation, slots); });
 }
 
+Rows Session::next_tokens(const Record& options, const NextInput& input) {
+  return guarded([&] {
+    if (cancelled.load()) throw Error("ERR_ABORTED", "the writing was cancelled");
+    use_precision_of(*state_->family);
+    at::NoGradGuard no_grad;
+    return state_->family->next_tokens(options, input, cancelled);
+  });
+}
+
 std::map<std::string, NamedArray> Session::inspect(const Rows& rows, const std::vector<std::string>& outputs) {
   return guarded([&] {
     use_precision_of(*state_->family);

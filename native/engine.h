@@ -69,6 +69,16 @@ struct DenoiseOutput {
   std::vector<float> probability;  // [N] of the candidate under the token stream; 0 where the head was not asked
 };
 
+// Rows that a language model writes on with. B rows.
+struct NextInput {
+  int64_t generation;          // any number; a generation begins with its first call
+  Rows rows;                   // what each slot has not read yet: at first a prompt, then the newest token
+  std::vector<int32_t> slots;  // one for each row, all different: where the generation keeps it
+  std::vector<int32_t> stop;   // ids that end a row
+  // Numbers of each row. limit: most tokens it may still write; written: those it has; key: whose random numbers.
+  std::map<std::string, std::vector<double>> columns_B;
+};
+
 // A denoising run of Remask-RL. B rows, A positions of their answers, S steps, J blocks.
 struct Trajectory {
   Rows rows;                       // prompt and finished answer of whole blocks
@@ -120,6 +130,10 @@ class Session {
   void remember(const CachedRows& input);
   // Frees slots of a generation; without any, all of it. Unknown ones are none.
   void forget(int64_t generation, const std::vector<int32_t>& slots);
+  // Up to `steps` tokens for each row, one after another: it leaves with an id of `stop`, which is its last token, or
+  // at its limit. The newest token of each row is not read yet; the next call gives it back.
+  Rows next_tokens(const Record& options, const NextInput& input);
+
   // The log-probabilities of what a denoising run did, [S, J] each: token and set.
   std::map<std::string, NamedArray> policy_logs(const Record& options, const Trajectory& run);
   // One optimizer step of Remask-RL on a run. Returns the report's numbers.

@@ -1,6 +1,7 @@
 // Family: the register of kinds, and what a kind without a certain skill answers.
 #include "family.h"
 
+#include "baselines/gpt_family.h"
 #include "checks.h"
 #include "merge/merge_family.h"
 #include "remedi/remedi_family.h"
@@ -14,7 +15,8 @@ void Family::refuse(const char* call, const char* families) const {
 RoundOutput Family::refine_round(const Record&, const RoundInput&) { refuse("refineRound", "merge"); }
 DenoiseOutput Family::denoise(const Record&, const DenoiseInput&) { refuse("denoise", "remedi"); }
 void Family::remember(const CachedRows&) { refuse("remember", "remedi"); }
-void Family::forget(int64_t, const std::vector<int32_t>&) { refuse("forget", "remedi"); }
+void Family::forget(int64_t, const std::vector<int32_t>&) { refuse("forget", "remedi or gpt"); }
+Rows Family::next_tokens(const Record&, const NextInput&, const std::atomic<bool>&) { refuse("nextTokens", "gpt"); }
 std::map<std::string, Tensor> Family::inspect_behind(const Rows&, const Rows&, const std::string&,
                                                      const std::vector<std::string>&) {
   refuse("inspectBehind", "remedi");
@@ -25,7 +27,9 @@ Record Family::learn_policy(const Record&, const Trajectory&, const std::atomic<
 }
 
 std::unique_ptr<Family> make_family(const Record& config) {
-  if (one_of(config, "family", {"merge", "remedi"}) == "remedi") return std::make_unique<RemediFamily>(config);
+  const std::string& family = one_of(config, "family", {"merge", "remedi", "gpt"});
+  if (family == "remedi") return std::make_unique<RemediFamily>(config);
+  if (family == "gpt") return std::make_unique<GptFamily>(config);
   return std::make_unique<MergeFamily>(config);
 }
 

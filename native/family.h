@@ -40,6 +40,9 @@ class Family {
   virtual std::map<std::string, Tensor> inspect_behind(const Rows& prompts, const Rows& rows, const std::string& way,
                                                        const std::vector<std::string>& outputs);
 
+  // Writing from left to right over a cache; a family without it refuses. Throws ERR_ABORTED between tokens.
+  virtual Rows next_tokens(const Record& options, const NextInput& input, const std::atomic<bool>& cancelled);
+
   // Remask-RL; a family without it refuses.
   virtual std::map<std::string, Tensor> policy_logs(const Record& options, const Trajectory& run);
   virtual Record learn_policy(const Record& step, const Trajectory& run, const std::atomic<bool>& cancelled);

@@ -22,6 +22,7 @@ enum class Purpose : uint64_t {
   kOwnMistake,
   kNewRow,
   kPretrainMask,
+  kNextToken,
 };
 
 // splitmix64 of its inputs, chained; passes as a counter-based generator for sampling (not for cryptography).

@@ -1,5 +1,20 @@
 // merge-lm: train and run text models that edit as well as generate.
 
+export {
+  type GptCreateOptions,
+  type GptLoadOptions,
+  GptModel,
+  type GptPretrainedOptions,
+} from './baselines/gpt.js'
+export { type GptConfig, type GptOptions, gptConfig } from './baselines/gptConfig.js'
+export {
+  type GptAnswer,
+  type GptGenerateConfig,
+  type GptGenerateOptions,
+  type GptPrompt,
+  gptGenerateConfig,
+} from './baselines/gptGenerate.js'
+export { type GptFigures, type GptRecipe, type GptRecipeOptions, gptRecipe } from './baselines/gptTask.js'
 export { type LoraConfig, type LoraOptions, loraConfig, loraTargets } from './config/lora.js'
 export type {
   BatchOptions,

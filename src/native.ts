@@ -55,6 +55,14 @@ export interface NativeDenoise {
   readonly probability: Float32Array
 }
 
+/** `NextInput` of native/engine.h: what each slot of a generation has not read yet. */
+export interface NativeUnread extends NativeRows {
+  /** Any number; a generation begins with its first call. */
+  readonly generation: number
+  /** Where the generation keeps each row; all different. */
+  readonly slots: Int32Array
+}
+
 /** `WeightPieces` of native/engine.h: tensors of a file of another layout, pairwise with the rows of parameters they are. */
 export interface NativePieces {
   readonly tensors: readonly string[]
@@ -133,6 +141,13 @@ export interface NativeSession {
   remember(rows: NativeCachedRows): Promise<void>
   // void forget(int64_t generation, const std::vector<int32_t>& slots)
   forget(generation: number, slots: Int32Array): Promise<void>
+  // Rows next_tokens(const Record& options, const NextInput& input)
+  nextTokens(
+    options: NativeRecord,
+    unread: NativeUnread,
+    stop: Int32Array,
+    columns: Readonly<Record<string, Float64Array>>,
+  ): Promise<NativeRows>
   // std::map<std::string, NamedArray> policy_logs(const Record& options, const Trajectory& run)
   policyLogs(options: NativeRecord, run: NativeTrajectory): Promise<Record<string, NativeArray>>
   // Record policy_step(const Record& step, const Trajectory& run)
@@ -284,6 +299,7 @@ function wrapSession(session: NativeSession): NativeSession {
       guarded(() => session.denoise(options, blocks, fate, forbidden, columns)),
     remember: (rows) => guarded(() => session.remember(rows)),
     forget: (generation, slots) => guarded(() => session.forget(generation, slots)),
+    nextTokens: (options, unread, stop, columns) => guarded(() => session.nextTokens(options, unread, stop, columns)),
     policyLogs: (options, run) => guarded(() => session.policyLogs(options, run)),
     policyStep: (step, run) => guarded(() => session.policyStep(step, run)),
     inspect: (rows, outputs) => guarded(() => session.inspect(rows, outputs)),

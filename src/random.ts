@@ -95,3 +95,10 @@ function halves(name: string, value: number): [number, number] {
   }
   return [value | 0, Math.floor(value / 0x100000000) | 0]
 }
+
+/** FNV-1a over ids, 0..2^32 - 1: a key by which the same prompt draws the same numbers in any batch. */
+export function hashOf(ids: Int32Array): number {
+  let hash = 0x811c9dc5
+  for (const id of ids) hash = Math.imul(hash ^ id, 0x01000193)
+  return hash >>> 0
+}

@@ -60,6 +60,13 @@ Napi::Value to_value(Napi::Env env, const DenoiseOutput& step) {
   return object;
 }
 
+Napi::Value to_value(Napi::Env env, const Rows& rows) {
+  Napi::Object object = Napi::Object::New(env);
+  put(object, "tokens", to_array<Napi::Int32Array>(env, rows.tokens));
+  put(object, "offsets", to_array<Napi::Int32Array>(env, rows.offsets));
+  return object;
+}
+
 Napi::Value to_value(Napi::Env env, const std::map<std::string, NamedArray>& arrays) {
   Napi::Object object = Napi::Object::New(env);
   for (const auto& [name, array] : arrays) {

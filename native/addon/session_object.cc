@@ -60,6 +60,16 @@ CachedRows read_cached_rows(const Napi::Value& value, const std::string& name) {
   return cached;
 }
 
+NextInput read_next_input(const Napi::CallbackInfo& info) {
+  NextInput input{0, read_rows(info[1], "rows"), {}, {}, {}};
+  const auto object = info[1].As<Napi::Object>();
+  input.generation = read_integer(object.Get("generation"), "rows.generation", 0, kLargestGeneration);
+  input.slots = read_int32s(object.Get("slots"), "rows.slots");
+  input.stop = read_int32s(info[2], "stop");
+  input.columns_B = read_columns(info[3], "columns");
+  return input;
+}
+
 WeightPieces read_weight_pieces(const Napi::Value& value) {
   if (!value.IsObject()) throw Error("ERR_INPUT", "pieces: expected {tensors, parameters, begins, rows}");
   const auto object = value.As<Napi::Object>();
@@ -92,6 +102,7 @@ Napi::Function SessionObject::define(Napi::Env env) {
                          InstanceMethod<&SessionObject::denoise>("denoise"),
                          InstanceMethod<&SessionObject::remember>("remember"),
                          InstanceMethod<&SessionObject::forget>("forget"),
+                         InstanceMethod<&SessionObject::next_tokens>("nextTokens"),
                          InstanceMethod<&SessionObject::policy_logs>("policyLogs"),
                          InstanceMethod<&SessionObject::policy_step>("policyStep"),
                          InstanceMethod<&SessionObject::inspect>("inspect"),
@@ -208,6 +219,17 @@ Napi::Value SessionObject::forget(const Napi::CallbackInfo& info) {
                     hosted.session().forget(generation, slots);
                     hosted.weigh();
                     return nullptr;
+                  });
+  });
+}
+
+Napi::Value SessionObject::next_tokens(const Napi::CallbackInfo& info) {
+  return promised(info, [&] {
+    return submit(info,
+                  [options = read_record(info[0], "options"), input = read_next_input(info)](HostedSession& hosted) {
+                    Rows rows = hosted.session().next_tokens(options, input);
+                    hosted.weigh();
+                    return answer_with(std::move(rows));
                   });
   });
 }

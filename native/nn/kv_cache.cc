@@ -30,7 +30,8 @@ Tensor KvCache::append(int64_t layer, const Tensor& qkv, const Offsets& offsets,
     Tensor& buffer = row.layers[layer];
     const int64_t n = offsets[i + 1] - offsets[i], needed = row.length + n;
     if (!buffer.defined() || buffer.size(0) < needed) {
-      const int64_t capacity = buffer.defined() ? std::max(needed, 2 * buffer.size(0)) : needed;
+      const int64_t grown = buffer.defined() ? std::max(needed, 2 * buffer.size(0)) : needed;
+      const int64_t capacity = std::max(grown, row.reserved);
       const Tensor larger = at::empty({capacity, width}, qkv.options());
       if (row.length > 0) larger.narrow(0, 0, row.length).copy_(buffer.narrow(0, 0, row.length));
       buffer = larger;

@@ -13,6 +13,9 @@ class KvCache {
  public:
   explicit KvCache(int64_t layers) : layers_(layers) {}
 
+  // Makes room for so many positions in a slot, so that none of them allocates.
+  void reserve(int32_t slot, int64_t positions) { rows_[slot].reserved = positions; }
+
   // Attention of new positions, row i of the packed qkv to the cache of slots[i], which may be new.
   Tensor read(int64_t layer, const Tensor& qkv, const Offsets& offsets, const std::vector<int32_t>& slots,
               ops::Heads heads, ops::Among among) const;
@@ -33,6 +36,7 @@ class KvCache {
   struct Row {
     std::vector<Tensor> layers;  // [capacity, 2G K] each, undefined at first
     int64_t length = 0;
+    int64_t reserved = 0;  // the least capacity of a new buffer
   };
 
   int64_t layers_;

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "checks.h"
+#include "nn/llama_block.h"
 #include "nn/packed.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
@@ -13,24 +14,11 @@
 namespace merge::remedi {
 namespace {
 
+// Blocks of both streams, and what of them learns.
 nn::BlockOptions block_options(const Record& config) {
-  const int64_t width = positive(config, "width"), heads = positive(config, "heads");
-  const int64_t key_heads = positive(config, "keyHeads"), layers = positive(config, "layers");
-  expect_config(width % heads == 0 && width / heads % 2 == 0,
-                "heads: expected a divisor of width " + std::to_string(width) +
-                    " that leaves an even head width, received " + std::to_string(heads));
-  expect_config(heads % key_heads == 0, "keyHeads: expected a divisor of heads " + std::to_string(heads) +
-                                            ", received " + std::to_string(key_heads));
-  // Unit-variance products at any width; the LLaMA family's .02 is this rule at width 2500.
-  const double deviation = 1.0 / std::sqrt(static_cast<double>(width));
-  return {.width = width,
-          .heads = heads,
-          .key_heads = key_heads,
-          .feed_forward = positive(config, "feedForward"),
-          .norm_epsilon = config.number("normEpsilon"),
-          .deviation = deviation,
-          .output_deviation = deviation / std::sqrt(2.0 * static_cast<double>(layers)),
-          .lora = nn::lora_options(config)};
+  nn::BlockOptions options = nn::llama_block(config);
+  options.lora = nn::lora_options(config);
+  return options;
 }
 
 // "0,10,20,30": rising and below the number of token blocks.

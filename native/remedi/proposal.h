@@ -4,13 +4,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "nn/sampling.h"
+
 namespace merge::remedi {
 
-struct SamplingOptions {
-  double temperature;  // 0: the most probable token
-  double top_p;
-  int64_t top_k;  // 0: all
-};
+using nn::SamplingOptions;
 
 struct Proposal {
   int64_t token;

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { checkValue } from '../parseConfig.js'
 import { checkpointError } from '../savedFolder.js'
 import type { LayoutName } from './layouts.js'
+import { ropeFields } from './ropeFields.js'
 
 /** What a `config.json` says of a model, in our words; what it leaves out is absent. */
 export interface PretrainedConfig {
@@ -71,12 +72,11 @@ const llama = z.looseObject({
   head_dim: size.nullish(),
   intermediate_size: size,
   max_position_embeddings: size.nullish(),
-  rope_theta: z.number().nullish(),
   rms_norm_eps: z.number().nullish(),
   tie_word_embeddings: z.boolean().nullish(),
   ...ids,
   hidden_act: only('silu', 'swish'),
-  rope_scaling: only(null),
+  ...ropeFields,
   attention_bias: only(false, null),
   mlp_bias: only(false, null),
 })
@@ -121,7 +121,7 @@ function fromLlama(folder: string, content: unknown): PretrainedConfig {
     keyHeads: config.num_key_value_heads ?? heads,
     feedForward: config.intermediate_size,
     maxLength: config.max_position_embeddings ?? undefined,
-    ropeBase: config.rope_theta ?? 10_000,
+    ropeBase: config.rope_theta ?? config.rope_parameters?.rope_theta ?? 10_000,
     normEpsilon: config.rms_norm_eps ?? 1e-6,
     tiedHead: config.tie_word_embeddings ?? undefined,
     scaledLogits: false,

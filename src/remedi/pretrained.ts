@@ -3,11 +3,11 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { MergeError } from '../errors.js'
-import type { NativePieces, NativeSession } from '../native.js'
+import type { NativeSession } from '../native.js'
 import { policyPieces, type StreamShape, streamPieces, type WeightPiece } from '../pretrained/layouts.js'
 import { type PretrainedConfig, pretrainedConfig } from '../pretrained/pretrainedConfig.js'
-import { indexName, readShards, type ShardTensor } from '../pretrained/shards.js'
+import { indexName, readShards } from '../pretrained/shards.js'
+import { type NamedTensors, nativePieces, readStream, wrappedNames } from '../pretrained/streamWeights.js'
 import { checkpointError, readJson, writeJson } from '../savedFolder.js'
 import { idTokenizer } from '../text/idTokenizer.js'
 import type { Tokenizer } from '../text/tokenizer.js'
@@ -19,7 +19,7 @@ export interface Pretrained {
   readonly folder: string
   readonly options: RemediOptions
   readonly tokenizer: Tokenizer
-  readonly tensors: ReadonlyMap<string, ShardTensor>
+  readonly tensors: NamedTensors
   readonly pieces: readonly WeightPiece[]
   /** Rows of the embedding that the file holds. */
   readonly embeddings: number
@@ -33,7 +33,7 @@ const ignorable = /rotary_emb\.inv_freq$|^lm_head\.weight$|^model\.transformer\.
 /** Reads what a folder says of its model; no weights yet. */
 export async function openPretrained(folder: string): Promise<Pretrained> {
   const config = pretrainedConfig(folder, await readJson(folder, 'config.json', z.unknown()))
-  const tensors = bare(await readShards(folder))
+  const tensors = wrappedNames(await readShards(folder))
   const shapeOf = (name: string): readonly number[] => {
     const shape = tensors.get(name)?.shape
     if (shape === undefined) throw checkpointError(folder, `expected a tensor ${name}, received none`)
@@ -79,29 +79,9 @@ export async function openPretrained(folder: string): Promise<Pretrained> {
   return { folder, options, tokenizer, tensors, pieces, embeddings }
 }
 
-/**
- * Fills a blank model; what the checkpoint lacks (LLaDA: the policy stream; a base model: the mask's row) is drawn from the
- * seed that the model was opened with. At no time is more than a part of a tensor held twice.
- */
-export async function readPretrained(session: NativeSession, pretrained: Pretrained): Promise<void> {
-  const { folder, pieces, tensors } = pretrained
-  const given = new Map<string, number>()
-  for (const { parameter, rows } of pieces) given.set(parameter, (given.get(parameter) ?? 0) + rows)
-  const parameters = await session.parameters()
-  await session.draw(
-    parameters.filter(({ name, shape }) => (given.get(name) ?? 0) < (shape[0] ?? 0)).map(({ name }) => name),
-  )
-  const byFile = new Map<string, WeightPiece[]>()
-  for (const piece of pieces) {
-    const file = tensors.get(piece.tensor)?.file ?? ''
-    byFile.set(file, [...(byFile.get(file) ?? []), piece])
-  }
-  for (const [file, list] of byFile) {
-    await session.readPieces(join(folder, file), nativePieces(list, pretrained.tensors)).catch((error: unknown) => {
-      if (!(error instanceof MergeError)) throw error
-      throw new MergeError(error.code, `${join(folder, file)}: ${error.message}`, { cause: error })
-    })
-  }
+/** Fills a blank model; what the checkpoint lacks (LLaDA: the policy stream; a base model: the mask's row) is drawn. */
+export function readPretrained(session: NativeSession, pretrained: Pretrained): Promise<void> {
+  return readStream(session, pretrained)
 }
 
 /** How a checkpoint is written. */
@@ -171,14 +151,6 @@ const attachmentNames = [
   'generation_config.json',
 ] as const
 
-// Names without the wrapper's `model.` are those of the inner class.
-function bare(tensors: ReadonlyMap<string, ShardTensor>): ReadonlyMap<string, ShardTensor & { name?: string }> {
-  if ([...tensors.keys()].some((name) => name.startsWith('model.'))) return tensors
-  return new Map(
-    [...tensors].map(([name, tensor]) => [name === 'lm_head.weight' ? name : `model.${name}`, { ...tensor, name }]),
-  )
-}
-
 function policyShape(folder: string, config: PretrainedConfig, held: number) {
   if (held === 0) return config.policyPositions === undefined ? {} : { policyPositions: config.policyPositions }
   const official = officialPositions.filter((position) => position < config.layers)
@@ -201,18 +173,6 @@ async function tokenizerOf(folder: string, config: PretrainedConfig, embeddings:
   }
   const special = { mask: config.mask, ...(config.endOfText?.[0] === undefined ? {} : { eos: config.endOfText[0] }) }
   return idTokenizer({ vocabularySize: embeddings, special })
-}
-
-function nativePieces(
-  pieces: readonly WeightPiece[],
-  tensors?: ReadonlyMap<string, ShardTensor & { name?: string }>,
-): NativePieces {
-  return {
-    tensors: pieces.map(({ tensor }) => tensors?.get(tensor)?.name ?? tensor),
-    parameters: pieces.map(({ parameter }) => parameter),
-    begins: Int32Array.from(pieces, ({ begin }) => begin),
-    rows: Int32Array.from(pieces, ({ rows }) => rows),
-  }
 }
 
 function shardsOf(

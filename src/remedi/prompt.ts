@@ -1,6 +1,7 @@
 // Prompt: what an answer is generated for, as token rows: what stands around the answer, and what is given of it.
 
 import { MergeError } from '../errors.js'
+import { hashOf } from '../random.js'
 import { type ChatMessage, type ChatTemplate, renderChat } from '../text/chatTemplate.js'
 import { type Tokenizer, toWellFormed } from '../text/tokenizer.js'
 
@@ -138,15 +139,8 @@ function framed(
     given: new Int32Array(0),
     locked: new Uint8Array(0),
     limit,
-    key: checkedKey(key) ?? keyOf(tokens),
+    key: checkedKey(key) ?? hashOf(tokens),
   }
-}
-
-// FNV-1a over the ids: the same prompt draws the same numbers in any batch.
-function keyOf(tokens: Int32Array): number {
-  let hash = 0x811c9dc5
-  for (const token of tokens) hash = Math.imul(hash ^ token, 0x01000193)
-  return hash >>> 0
 }
 
 function checkedKey(key: number | undefined): number | undefined {

@@ -113,6 +113,7 @@ export function fakeSession(behaviour: FakeBehaviour = {}): FakeSession {
     },
     remember: async () => undefined,
     forget: async () => undefined,
+    nextTokens: async (_, { tokens, offsets }) => ({ tokens, offsets }),
     policyLogs: async () => ({}),
     policyStep: async () => ({ ...plainReport }),
     inspect: async () => ({}),

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { gptConfig, gptRecord } from '../../src/baselines/gptConfig.js'
 import { modelConfig, modelRecord, recipe, refineConfig, roundRecord, stepRecord } from '../../src/config.js'
 import { remediConfig, remediRecord } from '../../src/remedi/config.js'
 import { denoiseRecord, generateConfig } from '../../src/remedi/generateConfig.js'
@@ -41,6 +42,19 @@ describe('records', () => {
     const wanted = sorted(
       fieldsRead(read('native/remedi/model.cc'), 'config'),
       fieldsRead(read('native/nn/lora.cc'), 'config'),
+      fieldsRead(read('native/nn/llama_block.cc'), 'config'),
+      fieldsRead(read('native/nn/placement.cc'), 'config'),
+      fieldsRead(read('native/family.cc'), 'config'),
+    )
+    expect(wanted.length).toBeGreaterThan(15)
+    expect(wanted).toEqual(sorted(sent))
+  })
+
+  it('that open an autoregressive model', () => {
+    const sent = Object.keys(gptRecord(gptConfig.parse({}), 300, { seed: 0, start: 'random' }))
+    const wanted = sorted(
+      fieldsRead(read('native/baselines/gpt.cc'), 'config'),
+      fieldsRead(read('native/nn/llama_block.cc'), 'config'),
       fieldsRead(read('native/nn/placement.cc'), 'config'),
       fieldsRead(read('native/family.cc'), 'config'),
     )

@@ -1,0 +1,210 @@
+// GptModel: an autoregressive model of LLaMA blocks with its tokenizer: what editing models are compared with.
+
+import { join } from 'node:path'
+import { z } from 'zod'
+import { placementConfig } from '../config.js'
+import { MergeError } from '../errors.js'
+import type { NativeSession } from '../native.js'
+import { parseConfig } from '../parseConfig.js'
+import { readStream } from '../pretrained/streamWeights.js'
+import { readJson, verifyFolder, writeFolder, writeJson } from '../savedFolder.js'
+import { openSession, type SessionStart } from '../session.js'
+import type { Tokenizer } from '../text/tokenizer.js'
+import { loadTokenizer, saveTokenizer } from '../text/tokenizerFile.js'
+import { sessionKey, type Task, type TrainableModel } from '../training/task.js'
+import { type GptConfig, type GptOptions, gptConfig, gptRecord } from './gptConfig.js'
+import {
+  type GptAnswer,
+  type GptGenerateOptions,
+  type GptPrompt,
+  gptGenerateConfig,
+  writeAnswers,
+} from './gptGenerate.js'
+import { openCheckpoint } from './gptPretrained.js'
+import { type GptFigures, type GptRecipe, type GptRecipeOptions, gptRecipe, gptTask } from './gptTask.js'
+
+/** How to make a model. */
+export type GptCreateOptions = GptOptions & {
+  readonly tokenizer: Tokenizer
+  /** Seed of the initial weights. Default 0. */
+  readonly seed?: number
+  /** Threads of the compute thread's team, once per process. Default: as many as the process may use. */
+  readonly threads?: number
+}
+
+const loadConfig = placementConfig.extend({ weightDtype: z.enum(['float32', 'bfloat16']).optional() })
+
+/** Where a model runs and how it holds its weights; what is left out stays as saved. */
+export type GptLoadOptions = z.input<typeof loadConfig> & { readonly threads?: number }
+
+/** How a LLaMA checkpoint is read; `maxLength`: most tokens of a row, default as the checkpoint says. */
+export type GptPretrainedOptions = GptLoadOptions & { readonly maxLength?: number }
+
+/**
+ * An autoregressive model. Every method runs off the event loop; a disposed model rejects with `ERR_DISPOSED`.
+ *
+ * @example
+ * await using model = await GptModel.fromPretrained('checkpoints/llama')
+ * const { text } = await model.generate('The sky is', { maxNewTokens: 20 })
+ */
+export class GptModel implements TrainableModel<GptRecipeOptions, GptRecipe, GptFigures> {
+  readonly family = 'gpt'
+  readonly recipeSchema = gptRecipe
+  readonly config: GptConfig
+  readonly tokenizer: Tokenizer
+  readonly #session: NativeSession
+  #disposed: Promise<void> | undefined
+
+  private constructor(session: NativeSession, config: GptConfig, tokenizer: Tokenizer) {
+    this.#session = session
+    this.config = config
+    this.tokenizer = tokenizer
+  }
+
+  /** A new model with random weights. */
+  static async create(options: GptCreateOptions): Promise<GptModel> {
+    const { tokenizer, seed = 0, threads, ...rest } = options
+    if (typeof tokenizer?.encode !== 'function')
+      throw new MergeError('ERR_CONFIG', 'tokenizer: expected a tokenizer, received none')
+    const config = parseConfig(gptConfig, rest, '')
+    return GptModel.#open({ config, tokenizer, start: 'random' }, { seed, threads })
+  }
+
+  /** Loads a folder that `save` or a training run wrote; every file is verified first. */
+  static async load(folder: string, options: GptLoadOptions = {}): Promise<GptModel> {
+    const { threads, ...rest } = options
+    const placement = parseConfig(loadConfig, rest, '')
+    await verifyFolder(folder)
+    const saved = await readJson(folder, 'config.json', savedConfig)
+    const config = { ...saved.model, ...definedOf(placement) }
+    const tokenizer = await loadTokenizer(folder)
+    const model = await GptModel.#open({ config, tokenizer, start: 'blank' }, { seed: 0, threads })
+    return model.#filled((session) => session.load(join(folder, 'model.safetensors'), 'model'))
+  }
+
+  /**
+   * Reads a LLaMA checkpoint in Hugging Face layout: config.json, safetensors in one file or in shards, and tokenizer.json
+   * if there is one.
+   *
+   * @throws MergeError `ERR_CHECKPOINT` for what is damaged, missing, or not a model of LLaMA blocks
+   */
+  static async fromPretrained(folder: string, options: GptPretrainedOptions = {}): Promise<GptModel> {
+    const { threads, ...rest } = options
+    const checkpoint = await openCheckpoint(folder)
+    const shape = { ...checkpoint.options, ...rest, dtype: options.dtype ?? options.weightDtype ?? 'float32' }
+    const config = parseConfig(gptConfig, definedOf(shape), '')
+    const { tokenizer } = checkpoint
+    const model = await GptModel.#open({ config, tokenizer, start: 'blank' }, { seed: 0, threads })
+    return model.#filled((session) => readStream(session, checkpoint))
+  }
+
+  static async #open(
+    model: { config: GptConfig; tokenizer: Tokenizer; start: 'random' | 'blank' },
+    { seed, threads }: SessionStart,
+  ): Promise<GptModel> {
+    const { tokenizer, start } = model
+    const embeddings = model.config.embeddings ?? tokenizer.vocabularySize
+    const { eos } = tokenizer.special
+    const vocabulary = model.config.vocabulary ?? tokenizer.vocabularySize
+    const endOfText = model.config.endOfText ?? (eos >= 0 ? [eos] : [])
+    const config = { ...model.config, embeddings, vocabulary, endOfText }
+    if (embeddings < tokenizer.vocabularySize || embeddings < vocabulary) {
+      const least = Math.max(vocabulary, tokenizer.vocabularySize)
+      throw new MergeError(
+        'ERR_CONFIG',
+        `embeddings: expected at least the vocabulary's ${least}, received ${embeddings}`,
+      )
+    }
+    const session = await openSession({ seed, threads }, (checked) =>
+      gptRecord(config, embeddings, { seed: checked, start }),
+    )
+    return new GptModel(session, config, tokenizer)
+  }
+
+  async #filled(fill: (session: NativeSession) => Promise<void>): Promise<GptModel> {
+    try {
+      await fill(this.#session)
+    } catch (error) {
+      await this.dispose()
+      throw error
+    }
+    return this
+  }
+
+  /** @internal */
+  get [sessionKey](): NativeSession {
+    this.#check()
+    return this.#session
+  }
+
+  /** What a recipe lets it learn: the next token of targets, behind their sources if they have them. */
+  task(recipe: GptRecipe): Task<GptFigures> {
+    const [end] = this.config.endOfText ?? []
+    if (end === undefined) throw new MergeError('ERR_CONFIG', 'endOfText: expected an id to train with, received none')
+    return gptTask(recipe, this.tokenizer, end)
+  }
+
+  /** Writes config.json, tokenizer.json, model.safetensors and manifest.json; the folder exists whole or not at all. */
+  async save(folder: string): Promise<void> {
+    await writeFolder(folder, { kind: 'model' }, (temporary) => this.writeFiles(temporary))
+  }
+
+  /** Writes the model's files, without a manifest, into a folder that is being written. */
+  async writeFiles(folder: string): Promise<void> {
+    this.#check()
+    await writeJson(folder, 'config.json', { format: 1, family: this.family, model: this.config })
+    await saveTokenizer(this.tokenizer, folder)
+    await this.#session.save(join(folder, 'model.safetensors'), 'model')
+  }
+
+  /**
+   * Writes on, greedily unless `temperature` is above 0: one answer for a prompt, a list for a list. A row's tokens do not
+   * depend on the rows beside it.
+   */
+  async generate(prompt: GptPrompt, options?: GptGenerateOptions): Promise<GptAnswer>
+  async generate(prompts: readonly GptPrompt[], options?: GptGenerateOptions): Promise<GptAnswer[]>
+  async generate(
+    prompts: GptPrompt | readonly GptPrompt[],
+    options: GptGenerateOptions = {},
+  ): Promise<GptAnswer | GptAnswer[]> {
+    this.#check()
+    const settings = parseConfig(gptGenerateConfig, options, '')
+    const { maxLength, endOfText = [], vocabulary = this.tokenizer.vocabularySize } = this.config
+    const context = { session: this.#session, tokenizer: this.tokenizer, vocabulary, maxLength, endOfText }
+    if (isList(prompts)) return writeAnswers(context, prompts, settings)
+    const [only] = await writeAnswers(context, [prompts], settings)
+    if (only === undefined) throw new MergeError('ERR_INTERNAL', 'generate: expected one answer, received none')
+    return only
+  }
+
+  /** Bytes this model holds: parameters, gradients, optimizer state, caches. */
+  async memory(): Promise<Readonly<Record<string, number>>> {
+    this.#check()
+    return this.#session.memory()
+  }
+
+  /** Ends the running call, frees the model, and resolves when both are done. A second call does nothing more. */
+  dispose(): Promise<void> {
+    this.#disposed ??= this.#session.dispose()
+    return this.#disposed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose()
+  }
+
+  #check(): void {
+    if (this.#disposed !== undefined) throw new MergeError('ERR_DISPOSED', 'model: was disposed before this call')
+  }
+}
+
+const savedConfig = z.strictObject({ format: z.literal(1), family: z.literal('gpt'), model: gptConfig })
+
+function definedOf<T extends object>(options: T): Partial<{ [K in keyof T]: Exclude<T[K], undefined> }>
+function definedOf(options: object): object {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+}
+
+function isList(prompts: GptPrompt | readonly GptPrompt[]): prompts is readonly GptPrompt[] {
+  return Array.isArray(prompts)
+}
