@@ -26,6 +26,7 @@ RoundInput round_input(const Rows& rows) {
   return {rows,
           std::vector<uint8_t>(rows.tokens.size(), 0),
           std::vector<uint8_t>(rows.tokens.size() + static_cast<size_t>(rows.count()), 1),
+          {},
           {}};
 }
 
