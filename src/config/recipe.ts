@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import type { NativeRecord } from '../native.js'
-import { type Schedule, scheduleValues, warmupThenLinear } from '../training/schedule.js'
+import { everyPieceCounts, type Schedule, scheduleValues, warmupThenLinear } from '../training/schedule.js'
 import { above, number, seed, whole } from './fields.js'
 import type { ModelConfig } from './model.js'
 
@@ -25,7 +25,12 @@ export const scheduleConfig: z.ZodType<Schedule, Schedule> = z.lazy(() =>
       z.strictObject({ constant: z.number('expected a number') }),
       z.strictObject({ linear: ramp }),
       z.strictObject({ cosine: ramp }),
-      z.strictObject({ chain: z.array(scheduleConfig).min(1, 'expected at least one piece') }),
+      z.strictObject({
+        chain: z
+          .array(scheduleConfig)
+          .min(1, 'expected at least one piece')
+          .refine(everyPieceCounts, 'expected pieces whose starts rise, in one unit: steps or share'),
+      }),
     ],
     scheduleExpected,
   ),

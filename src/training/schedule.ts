@@ -52,6 +52,16 @@ export function scheduleValues(schedule: Schedule): number[] {
   return schedule.chain.flatMap(scheduleValues)
 }
 
+/**
+ * Whether each piece of a chain has its time: the last piece that has started is the one that holds, so a later one must
+ * start later, measured in the same unit. A piece without a start begins at 0 and may only be the first.
+ */
+export function everyPieceCounts(pieces: readonly Schedule[]): boolean {
+  const starts = pieces.map(startOf)
+  const units = new Set(starts.flatMap(({ unit }) => unit ?? []))
+  return units.size <= 1 && starts.every(({ start }, index) => index === 0 || start > (starts[index - 1]?.start ?? 0))
+}
+
 /** The position after `step` of `steps` optimizer steps. */
 export function positionOf(step: number, steps: number): RunPosition {
   return { step, progress: Math.min(1, step / steps) }
@@ -96,7 +106,13 @@ function lastStarted(pieces: readonly Schedule[], at: RunPosition): Schedule {
 }
 
 function hasStarted(piece: Schedule, at: RunPosition): boolean {
-  if (typeof piece === 'number' || 'constant' in piece || 'chain' in piece) return true
+  const { start, unit } = startOf(piece)
+  return (unit === 'steps' ? at.step : at.progress) >= start
+}
+
+// When a piece begins, and in which unit; a number, a constant and a chain begin at once.
+function startOf(piece: Schedule): { start: number; unit?: 'steps' | 'share' } {
+  if (typeof piece === 'number' || 'constant' in piece || 'chain' in piece) return { start: 0 }
   const ramp = 'linear' in piece ? piece.linear : piece.cosine
-  return ('steps' in ramp ? at.step : at.progress) >= (ramp.start ?? 0)
+  return { start: ramp.start ?? 0, unit: 'steps' in ramp ? 'steps' : 'share' }
 }

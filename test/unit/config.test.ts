@@ -88,6 +88,15 @@ describe('parseConfig', () => {
       'fast',
       'recipe.learningRate: expected a number or one of { constant }, { linear }, { cosine }, { chain }, received "fast"',
     ],
+    // The second piece would hold from the first step on: the warm-up would never be.
+    [
+      { chain: [{ linear: { from: 0, to: 1, steps: 100 } }, { linear: { from: 1, to: 0, share: 1 } }] },
+      'recipe.learningRate.chain: expected pieces whose starts rise, in one unit: steps or share',
+    ],
+    [
+      { chain: [{ linear: { from: 0, to: 1, share: 0.1 } }, { linear: { from: 1, to: 0, start: 10, steps: 90 } }] },
+      'recipe.learningRate.chain: expected pieces whose starts rise, in one unit: steps or share',
+    ],
   ])('schedules: %j', (learningRate, message) => {
     expect(messageOf(() => parseConfig(recipe, { learningRate }, 'recipe'))).toBe(message)
   })
