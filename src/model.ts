@@ -28,13 +28,14 @@ import { type EditResult, editRows } from './merge/editResult.js'
 import { type MergeFigures, mergeTask } from './merge/mergeTask.js'
 import { type Round, refineRows } from './merge/refine.js'
 import type { NativeSession } from './native.js'
+import { filled, OpenModel, sessionKey } from './openModel.js'
 import { parseConfig } from './parseConfig.js'
 import { openPretrained } from './pretrained/pretrained.js'
-import { checkpointError, readJson, verifyFolder, writeFolder, writeJson } from './savedFolder.js'
+import { checkpointError, readJson, verifyFolder, writeJson } from './savedFolder.js'
 import { openSession, type SessionStart } from './session.js'
 import type { Tokenizer } from './text/tokenizer.js'
 import { loadTokenizer, saveTokenizer } from './text/tokenizerFile.js'
-import { sessionKey, type Task, type TrainableModel } from './training/task.js'
+import type { Task, TrainableModel } from './training/task.js'
 
 /** How to make a model. */
 export type CreateOptions = ModelOptions & {
@@ -70,7 +71,7 @@ export let modelOver: (
  * await using model = await MergeModel.load('runs/quickstart/model')
  * const { text, edits } = await model.edit('he go to school yesteday')
  */
-export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFigures> {
+export class MergeModel extends OpenModel implements TrainableModel<RecipeOptions, Recipe, MergeFigures> {
   readonly family = 'merge'
   readonly recipeSchema = recipe
   readonly config: ModelConfig
@@ -79,8 +80,6 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
   readonly parameterCount: number
   /** Whether encoder and head started from trained weights (`fromPretrained`). */
   readonly pretrained: boolean
-  readonly #session: NativeSession
-  #disposed: Promise<void> | undefined
 
   // Tests of the loops make a model by `modelOver`.
   static {
@@ -97,7 +96,7 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
     tokenizer: Tokenizer,
     { parameterCount, pretrained }: Pick<MergeModel, 'parameterCount' | 'pretrained'>,
   ) {
-    this.#session = session
+    super(session)
     this.config = config
     this.tokenizer = tokenizer
     this.parameterCount = parameterCount
@@ -138,12 +137,12 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
     const config = parseConfig(modelConfig, { ...free, ...shape, maxLength }, '')
     const model = await MergeModel.#open(config, tokenizer, { seed, threads }, true)
     try {
-      const parameters = await model.#session.parameters()
+      const parameters = await model[sessionKey].parameters()
       const filled = new Set(plan.map(({ target }) => target))
       const empty = parameters.filter(({ name }) => /^(embedding|encoder|head)\./.test(name) && !filled.has(name))
       if (empty.length > 0)
         throw new MergeError('ERR_CHECKPOINT', `tensors: missing ${empty.map(({ name }) => name).join(', ')}`)
-      await model.#session.importWeights(plan)
+      await model[sessionKey].importWeights(plan)
       return model
     } catch (error) {
       await model.dispose()
@@ -164,13 +163,7 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
       matmulPrecision: placement.matmulPrecision ?? saved.model.matmulPrecision,
     }
     const model = await MergeModel.#open(config, await loadTokenizer(folder), { seed: 0, threads }, saved.pretrained)
-    try {
-      await model.#session.load(join(folder, 'model.safetensors'), 'model')
-    } catch (error) {
-      await model.dispose()
-      throw error
-    }
-    return model
+    return filled(model, (session) => session.load(join(folder, 'model.safetensors'), 'model'))
   }
 
   static async #open(config: ModelConfig, tokenizer: Tokenizer, start: SessionStart, pretrained = false) {
@@ -180,25 +173,13 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
     return modelOver(session, config, tokenizer, pretrained)
   }
 
-  /** @internal */
-  get [sessionKey](): NativeSession {
-    this.#check()
-    return this.#session
-  }
-
   /** What a recipe lets it learn. */
   task(recipe: Recipe): Task<MergeFigures> {
     return mergeTask(recipe, { ...this.config, pretrained: this.pretrained })
   }
 
-  /** Writes config.json, tokenizer.json, model.safetensors and manifest.json; the folder exists whole or not at all. */
-  async save(folder: string): Promise<void> {
-    await writeFolder(folder, { kind: 'model' }, (temporary) => this.writeFiles(temporary))
-  }
-
   /** Writes the model's files, without a manifest, into a folder that is being written. */
-  async writeFiles(folder: string): Promise<void> {
-    this.#check()
+  override async writeFiles(folder: string): Promise<void> {
     await writeJson(folder, 'config.json', {
       format: 1,
       family: this.family,
@@ -206,7 +187,7 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
       model: this.config,
     })
     await saveTokenizer(this.tokenizer, folder)
-    await this.#session.save(join(folder, 'model.safetensors'), 'model')
+    await this[sessionKey].save(join(folder, 'model.safetensors'), 'model')
   }
 
   /** Refines a draft and yields every round as it ends; stop early with `break`. */
@@ -261,22 +242,6 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
     return this.#editOne(holedDraft(this.#context, text, settings.hole), settings)
   }
 
-  /** Bytes this model holds: parameters, gradients, optimizer state. */
-  async memory(): Promise<Readonly<Record<string, number>>> {
-    this.#check()
-    return this.#session.memory()
-  }
-
-  /** Ends the running call, frees the model, and resolves when both are done. A second call does nothing more. */
-  dispose(): Promise<void> {
-    this.#disposed ??= this.#session.dispose()
-    return this.#disposed
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.dispose()
-  }
-
   async #editOne(draft: Draft, settings: z.output<typeof refineConfig>): Promise<EditResult> {
     const [result] = await editRows(this.#context, [draft], settings)
     if (result === undefined) throw new MergeError('ERR_INTERNAL', 'edit: expected one result, received none')
@@ -304,12 +269,7 @@ export class MergeModel implements TrainableModel<RecipeOptions, Recipe, MergeFi
   }
 
   get #context() {
-    this.#check()
-    return { session: this.#session, tokenizer: this.tokenizer, ...this.config }
-  }
-
-  #check(): void {
-    if (this.#disposed !== undefined) throw new MergeError('ERR_DISPOSED', 'model: was disposed before this call')
+    return { session: this[sessionKey], tokenizer: this.tokenizer, ...this.config }
   }
 }
 

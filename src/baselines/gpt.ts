@@ -5,13 +5,14 @@ import { z } from 'zod'
 import { placementConfig } from '../config.js'
 import { MergeError } from '../errors.js'
 import type { NativeSession } from '../native.js'
+import { filled, OpenModel, sessionKey } from '../openModel.js'
 import { parseConfig } from '../parseConfig.js'
 import { readStream } from '../pretrained/streamWeights.js'
-import { readJson, verifyFolder, writeFolder, writeJson } from '../savedFolder.js'
+import { readJson, verifyFolder, writeJson } from '../savedFolder.js'
 import { openSession, type SessionStart } from '../session.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { loadTokenizer, saveTokenizer } from '../text/tokenizerFile.js'
-import { sessionKey, type Task, type TrainableModel } from '../training/task.js'
+import type { Task, TrainableModel } from '../training/task.js'
 import { type GptConfig, type GptOptions, gptConfig, gptRecord } from './gptConfig.js'
 import {
   type GptAnswer,
@@ -47,16 +48,14 @@ export type GptPretrainedOptions = GptLoadOptions & { readonly maxLength?: numbe
  * await using model = await GptModel.fromPretrained('checkpoints/llama')
  * const { text } = await model.generate('The sky is', { maxNewTokens: 20 })
  */
-export class GptModel implements TrainableModel<GptRecipeOptions, GptRecipe, GptFigures> {
+export class GptModel extends OpenModel implements TrainableModel<GptRecipeOptions, GptRecipe, GptFigures> {
   readonly family = 'gpt'
   readonly recipeSchema = gptRecipe
   readonly config: GptConfig
   readonly tokenizer: Tokenizer
-  readonly #session: NativeSession
-  #disposed: Promise<void> | undefined
 
   private constructor(session: NativeSession, config: GptConfig, tokenizer: Tokenizer) {
-    this.#session = session
+    super(session)
     this.config = config
     this.tokenizer = tokenizer
   }
@@ -79,7 +78,7 @@ export class GptModel implements TrainableModel<GptRecipeOptions, GptRecipe, Gpt
     const config = { ...saved.model, ...definedOf(placement) }
     const tokenizer = await loadTokenizer(folder)
     const model = await GptModel.#open({ config, tokenizer, start: 'blank' }, { seed: 0, threads })
-    return model.#filled((session) => session.load(join(folder, 'model.safetensors'), 'model'))
+    return filled(model, (session) => session.load(join(folder, 'model.safetensors'), 'model'))
   }
 
   /**
@@ -95,7 +94,7 @@ export class GptModel implements TrainableModel<GptRecipeOptions, GptRecipe, Gpt
     const config = parseConfig(gptConfig, definedOf(shape), '')
     const { tokenizer } = checkpoint
     const model = await GptModel.#open({ config, tokenizer, start: 'blank' }, { seed: 0, threads })
-    return model.#filled((session) => readStream(session, checkpoint))
+    return filled(model, (session) => readStream(session, checkpoint))
   }
 
   static async #open(
@@ -121,22 +120,6 @@ export class GptModel implements TrainableModel<GptRecipeOptions, GptRecipe, Gpt
     return new GptModel(session, config, tokenizer)
   }
 
-  async #filled(fill: (session: NativeSession) => Promise<void>): Promise<GptModel> {
-    try {
-      await fill(this.#session)
-    } catch (error) {
-      await this.dispose()
-      throw error
-    }
-    return this
-  }
-
-  /** @internal */
-  get [sessionKey](): NativeSession {
-    this.#check()
-    return this.#session
-  }
-
   /** What a recipe lets it learn: the next token of targets, behind their sources if they have them. */
   task(recipe: GptRecipe): Task<GptFigures> {
     const [end] = this.config.endOfText ?? []
@@ -144,17 +127,11 @@ export class GptModel implements TrainableModel<GptRecipeOptions, GptRecipe, Gpt
     return gptTask(recipe, this.tokenizer, end)
   }
 
-  /** Writes config.json, tokenizer.json, model.safetensors and manifest.json; the folder exists whole or not at all. */
-  async save(folder: string): Promise<void> {
-    await writeFolder(folder, { kind: 'model' }, (temporary) => this.writeFiles(temporary))
-  }
-
   /** Writes the model's files, without a manifest, into a folder that is being written. */
-  async writeFiles(folder: string): Promise<void> {
-    this.#check()
+  override async writeFiles(folder: string): Promise<void> {
     await writeJson(folder, 'config.json', { format: 1, family: this.family, model: this.config })
     await saveTokenizer(this.tokenizer, folder)
-    await this.#session.save(join(folder, 'model.safetensors'), 'model')
+    await this[sessionKey].save(join(folder, 'model.safetensors'), 'model')
   }
 
   /**
@@ -167,34 +144,13 @@ export class GptModel implements TrainableModel<GptRecipeOptions, GptRecipe, Gpt
     prompts: GptPrompt | readonly GptPrompt[],
     options: GptGenerateOptions = {},
   ): Promise<GptAnswer | GptAnswer[]> {
-    this.#check()
     const settings = parseConfig(gptGenerateConfig, options, '')
     const { maxLength, endOfText = [], vocabulary = this.tokenizer.vocabularySize } = this.config
-    const context = { session: this.#session, tokenizer: this.tokenizer, vocabulary, maxLength, endOfText }
+    const context = { session: this[sessionKey], tokenizer: this.tokenizer, vocabulary, maxLength, endOfText }
     if (isList(prompts)) return writeAnswers(context, prompts, settings)
     const [only] = await writeAnswers(context, [prompts], settings)
     if (only === undefined) throw new MergeError('ERR_INTERNAL', 'generate: expected one answer, received none')
     return only
-  }
-
-  /** Bytes this model holds: parameters, gradients, optimizer state, caches. */
-  async memory(): Promise<Readonly<Record<string, number>>> {
-    this.#check()
-    return this.#session.memory()
-  }
-
-  /** Ends the running call, frees the model, and resolves when both are done. A second call does nothing more. */
-  dispose(): Promise<void> {
-    this.#disposed ??= this.#session.dispose()
-    return this.#disposed
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.dispose()
-  }
-
-  #check(): void {
-    if (this.#disposed !== undefined) throw new MergeError('ERR_DISPOSED', 'model: was disposed before this call')
   }
 }
 

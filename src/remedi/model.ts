@@ -6,13 +6,14 @@ import { type LoraOptions, loraConfig } from '../config/lora.js'
 import { placementConfig } from '../config.js'
 import { MergeError } from '../errors.js'
 import type { NativeSession } from '../native.js'
+import { filled, OpenModel, sessionKey } from '../openModel.js'
 import { parseConfig } from '../parseConfig.js'
 import { readJson, verifyFolder, writeFolder, writeJson } from '../savedFolder.js'
 import { openSession, type SessionStart } from '../session.js'
 import type { ChatTemplate } from '../text/chatTemplate.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { loadTokenizer, saveTokenizer } from '../text/tokenizerFile.js'
-import { sessionKey, type Task, type TrainableModel } from '../training/task.js'
+import type { Task, TrainableModel } from '../training/task.js'
 import type { Answer } from './answer.js'
 import { chatTemplateOf } from './chat.js'
 import { type RemediConfig, type RemediOptions, remediConfig, remediRecord } from './config.js'
@@ -75,7 +76,7 @@ export interface PretrainedOptions extends RemediLoadOptions {
  *   console.log(remasked.length, text)
  * }
  */
-export class RemediModel implements TrainableModel<RemediRecipeOptions, RemediRecipe, RemediFigures> {
+export class RemediModel extends OpenModel implements TrainableModel<RemediRecipeOptions, RemediRecipe, RemediFigures> {
   readonly family = 'remedi'
   readonly recipeSchema = remediRecipe
   readonly config: RemediConfig
@@ -86,9 +87,7 @@ export class RemediModel implements TrainableModel<RemediRecipeOptions, RemediRe
   readonly trainableCount: number
   /** Files of a checkpoint that are kept as they are: chat template and its kin. */
   readonly attachments: ReadonlyMap<string, Uint8Array>
-  readonly #session: NativeSession
   readonly #chat: ChatTemplate | undefined
-  #disposed: Promise<void> | undefined
 
   private constructor(
     session: NativeSession,
@@ -96,7 +95,7 @@ export class RemediModel implements TrainableModel<RemediRecipeOptions, RemediRe
     tokenizer: Tokenizer,
     facts: Pick<RemediModel, 'parameterCount' | 'trainableCount' | 'attachments'>,
   ) {
-    this.#session = session
+    super(session)
     this.config = config
     this.tokenizer = tokenizer
     this.parameterCount = facts.parameterCount
@@ -129,7 +128,7 @@ export class RemediModel implements TrainableModel<RemediRecipeOptions, RemediRe
     const opened = { config, tokenizer: await loadTokenizer(folder), start: 'blank' as const, attachments }
     const model = await RemediModel.#open(opened, { seed, threads })
     const file = join(folder, 'model.safetensors')
-    return model.#filled((session) =>
+    return filled(model, (session) =>
       placement.lora === undefined ? session.load(file, 'model') : beginLora(session, file),
     )
   }
@@ -152,7 +151,7 @@ export class RemediModel implements TrainableModel<RemediRecipeOptions, RemediRe
       { config, tokenizer: pretrained.tokenizer, start: 'blank', attachments },
       { seed, threads },
     )
-    return model.#filled((session) => readPretrained(session, pretrained))
+    return filled(model, (session) => readPretrained(session, pretrained))
   }
 
   static async #open(
@@ -190,22 +189,6 @@ export class RemediModel implements TrainableModel<RemediRecipeOptions, RemediRe
     })
   }
 
-  async #filled(fill: (session: NativeSession) => Promise<void>): Promise<RemediModel> {
-    try {
-      await fill(this.#session)
-    } catch (error) {
-      await this.dispose()
-      throw error
-    }
-    return this
-  }
-
-  /** @internal */
-  get [sessionKey](): NativeSession {
-    this.#check()
-    return this.#session
-  }
-
   /** What a recipe lets it learn. */
   task(recipe: RemediRecipe): Task<RemediFigures> {
     const open = async (folder: string) => {
@@ -219,24 +202,23 @@ export class RemediModel implements TrainableModel<RemediRecipeOptions, RemediRe
    * Writes config.json, tokenizer.json, model.safetensors and manifest.json; the folder exists whole or not at all. With
    * `mergeLora` low-rank updates become part of the weights, and the folder is that of a model without.
    */
-  async save(folder: string, { mergeLora = false }: { readonly mergeLora?: boolean } = {}): Promise<void> {
+  override async save(folder: string, { mergeLora = false }: { readonly mergeLora?: boolean } = {}): Promise<void> {
     await writeFolder(folder, { kind: 'model' }, (temporary) => this.#write(temporary, { mergeLora }))
   }
 
   /** Writes the model's files, without a manifest, into a folder that is being written. */
-  async writeFiles(folder: string): Promise<void> {
+  override async writeFiles(folder: string): Promise<void> {
     await this.#write(folder, { mergeLora: false })
   }
 
   async #write(folder: string, { mergeLora }: { readonly mergeLora: boolean }): Promise<void> {
-    this.#check()
     const { lora, ...whole } = this.config
     const isMerged = mergeLora && lora !== undefined
     await writeJson(folder, 'config.json', { format: 1, family: this.family, model: isMerged ? whole : this.config })
     await saveTokenizer(this.tokenizer, folder)
     await writeAttachments(folder, this.attachments)
     const file = join(folder, 'model.safetensors')
-    await (isMerged ? saveMerged(this.#session, file) : this.#session.save(file, 'model'))
+    await (isMerged ? saveMerged(this[sessionKey], file) : this[sessionKey].save(file, 'model'))
   }
 
   /**
@@ -289,29 +271,8 @@ export class RemediModel implements TrainableModel<RemediRecipeOptions, RemediRe
     return only
   }
 
-  /** Bytes this model holds: parameters, gradients, optimizer state, caches. */
-  async memory(): Promise<Readonly<Record<string, number>>> {
-    this.#check()
-    return this.#session.memory()
-  }
-
-  /** Ends the running call, frees the model, and resolves when both are done. A second call does nothing more. */
-  dispose(): Promise<void> {
-    this.#disposed ??= this.#session.dispose()
-    return this.#disposed
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.dispose()
-  }
-
   get #parts() {
-    this.#check()
-    return { session: this.#session, config: this.config, tokenizer: this.tokenizer }
-  }
-
-  #check(): void {
-    if (this.#disposed !== undefined) throw new MergeError('ERR_DISPOSED', 'model: was disposed before this call')
+    return { session: this[sessionKey], config: this.config, tokenizer: this.tokenizer }
   }
 }
 

@@ -2,6 +2,7 @@
 // trusted. No peer reports the last.
 
 import { MergeError } from '../errors.js'
+import { sessionKey } from '../openModel.js'
 import { parseConfig } from '../parseConfig.js'
 import type { Answer } from '../remedi/answer.js'
 import { type GenerateOptions, generateConfig } from '../remedi/generateConfig.js'
@@ -12,7 +13,6 @@ import type { Reward } from '../remedi/rewards.js'
 import type { Example } from '../text/example.js'
 import type { JudgedFill } from './calibration.js'
 import { type Figure, figureOf } from './figure.js'
-import { sessionKey } from './task.js'
 import { type ScaledCalibration, scaledCalibration } from './temperature.js'
 
 /** How it is measured. */

@@ -4,12 +4,10 @@
 import type { z } from 'zod'
 import type { CommonRecipe, ModelConfig } from '../config.js'
 import type { NativeRecord, NativeRows, NativeSession } from '../native.js'
+import type { sessionKey } from '../openModel.js'
 import type { Example } from '../text/example.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import type { RunPosition } from './schedule.js'
-
-/** The key of a model's open session; only for this package's own loops. */
-export const sessionKey: unique symbol = Symbol('session')
 
 /** What a model must answer to be trained. O: options of its recipe, R: the recipe, F: what it adds to a report. */
 export interface TrainableModel<O = unknown, R extends CommonRecipe = CommonRecipe, F extends Figures = Figures> {

@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { GptModel, Trainer, trainCharacterTokenizer } from '../../src/index.js'
+import { sessionKey } from '../../src/openModel.js'
 import { packRows, rowRange } from '../../src/rows.js'
-import { sessionKey } from '../../src/training/task.js'
 import { worstError } from './golden.js'
 
 const path = (name: string) => fileURLToPath(new URL(`../golden/${name}`, import.meta.url))

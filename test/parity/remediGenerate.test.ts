@@ -1,6 +1,7 @@
 // Generation by blocks: the loop against one that is written out without a cache, rows in any batch, what the confidence
 // head decides, what stays locked, and what the cache leaves behind.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { sessionKey } from '../../src/openModel.js'
 import { randomFrom } from '../../src/random.js'
 import type { Answer } from '../../src/remedi/answer.js'
 import type { DenoisingStep } from '../../src/remedi/generate.js'
@@ -8,7 +9,6 @@ import type { GenerateOptions } from '../../src/remedi/generateConfig.js'
 import { RemediModel } from '../../src/remedi/model.js'
 import type { RemediPrompt } from '../../src/remedi/prompt.js'
 import { packRows } from '../../src/rows.js'
-import { sessionKey } from '../../src/training/task.js'
 import { checkpointFolder, floats, type HostTensor } from './remediGolden.js'
 
 const mask = 95

@@ -3,9 +3,9 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { sessionKey } from '../../src/openModel.js'
 import { RemediModel } from '../../src/remedi/model.js'
 import { packRows } from '../../src/rows.js'
-import { sessionKey } from '../../src/training/task.js'
 import { worstError } from './golden.js'
 import { checkpointFolder, floats, type HostTensor, readExpected, readTensors, remediNames } from './remediGolden.js'
 

@@ -1,12 +1,13 @@
 // remediModel: a small RemeDi model of the engine that can be trained, for tests.
 
 import { loadNative, type NativeSession } from '../../src/native.js'
+import { sessionKey } from '../../src/openModel.js'
 import { type RemediConfig, type RemediOptions, remediConfig, remediRecord } from '../../src/remedi/config.js'
 import { type RemediRecipe, type RemediRecipeOptions, remediRecipe } from '../../src/remedi/recipe.js'
 import { type RemediFigures, remediTask } from '../../src/remedi/task.js'
 import { writeJson } from '../../src/savedFolder.js'
 import type { Tokenizer } from '../../src/text/tokenizer.js'
-import { sessionKey, type TrainableModel } from '../../src/training/task.js'
+import type { TrainableModel } from '../../src/training/task.js'
 
 /** A model over a session of its own. */
 export type TestModel = TrainableModel<RemediRecipeOptions, RemediRecipe, RemediFigures> & {

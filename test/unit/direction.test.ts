@@ -11,7 +11,7 @@ const layersOfSrc: readonly (readonly string[])[] = [
   ['parseConfig', 'rows', 'savedFolder', 'training/schedule'],
   ['config/'],
   ['config'],
-  ['session'],
+  ['openModel', 'session'],
   ['ops/', 'text/'],
   ['pretrained/'],
   ['training/task'],
