@@ -109,3 +109,9 @@ function pathOf(name: string, path: readonly PropertyKey[]): string {
   }
   return text
 }
+
+/** The options that were given: those that are `undefined` count as left out. */
+export function givenOf<T extends object>(options: T): Partial<{ [K in keyof T]: Exclude<T[K], undefined> }>
+export function givenOf(options: object): object {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+}

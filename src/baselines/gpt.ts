@@ -6,7 +6,7 @@ import { placementConfig } from '../config.js'
 import { MergeError } from '../errors.js'
 import type { NativeSession } from '../native.js'
 import { filled, OpenModel, sessionKey } from '../openModel.js'
-import { parseConfig } from '../parseConfig.js'
+import { givenOf, parseConfig } from '../parseConfig.js'
 import { readStream } from '../pretrained/streamWeights.js'
 import { readJson, verifyFolder, writeJson } from '../savedFolder.js'
 import { openSession, type SessionStart } from '../session.js'
@@ -75,7 +75,7 @@ export class GptModel extends OpenModel implements TrainableModel<GptRecipeOptio
     const placement = parseConfig(loadConfig, rest, '')
     await verifyFolder(folder)
     const saved = await readJson(folder, 'config.json', savedConfig)
-    const config = { ...saved.model, ...definedOf(placement) }
+    const config = { ...saved.model, ...givenOf(placement) }
     const tokenizer = await loadTokenizer(folder)
     const model = await GptModel.#open({ config, tokenizer, start: 'blank' }, { seed: 0, threads })
     return filled(model, (session) => session.load(join(folder, 'model.safetensors'), 'model'))
@@ -91,7 +91,7 @@ export class GptModel extends OpenModel implements TrainableModel<GptRecipeOptio
     const { threads, ...rest } = options
     const checkpoint = await openCheckpoint(folder)
     const shape = { ...checkpoint.options, ...rest, dtype: options.dtype ?? options.weightDtype ?? 'float32' }
-    const config = parseConfig(gptConfig, definedOf(shape), '')
+    const config = parseConfig(gptConfig, givenOf(shape), '')
     const { tokenizer } = checkpoint
     const model = await GptModel.#open({ config, tokenizer, start: 'blank' }, { seed: 0, threads })
     return filled(model, (session) => readStream(session, checkpoint))
@@ -155,11 +155,6 @@ export class GptModel extends OpenModel implements TrainableModel<GptRecipeOptio
 }
 
 const savedConfig = z.strictObject({ format: z.literal(1), family: z.literal('gpt'), model: gptConfig })
-
-function definedOf<T extends object>(options: T): Partial<{ [K in keyof T]: Exclude<T[K], undefined> }>
-function definedOf(options: object): object {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-}
 
 function isList(prompts: GptPrompt | readonly GptPrompt[]): prompts is readonly GptPrompt[] {
   return Array.isArray(prompts)

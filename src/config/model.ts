@@ -2,8 +2,9 @@
 
 import { z } from 'zod'
 import type { NativeRecord } from '../native.js'
+import { blockDefaults, blockFields, checkHeads } from './blocks.js'
 import { encoderFields } from './encoder.js'
-import { above, placement, whole } from './fields.js'
+import { placement, whole } from './fields.js'
 
 /** What a profile means for the options that are left out (section 1). */
 export const profileDefaults = {
@@ -35,15 +36,11 @@ const modelFields = z.strictObject({
     .enum(['aligned', 'literal'])
     .default('aligned')
     .describe('aligned: each decision learns from the edit oracle; literal: the formulas of the seed (section 1)'),
-  layers: whole(1, 256).default(3).describe('encoder blocks (reference size 12; 3 learns in minutes on a CPU)'),
-  width: whole(2, 16384).default(128).describe('model dimension D (reference size 768)'),
-  heads: whole(1, 256).default(4).describe('attention heads H; divides width (reference size 12)'),
-  keyHeads: whole(1, 256)
-    .optional()
-    .describe('heads of keys and values, each shared by heads / keyHeads queries (LLaMA 2 GQA); default: heads'),
-  feedForward: whole(1, 65536)
-    .optional()
-    .describe('inner width of SwiGLU; default 8/3 of width, up to a multiple of 8 (LLaMA)'),
+  ...blockFields,
+  layers: blockFields.layers
+    .unwrap()
+    .default(3)
+    .describe('encoder blocks (reference size 12; 3 learns in minutes on a CPU)'),
   maxLength: whole(1, 32768).default(256).describe('most tokens of a row, sentinels not counted (section 1)'),
   maxInsert: whole(1, 1024).default(16).describe('most masks per gap and round, K_max (H1)'),
   localMix: whole(0, 63)
@@ -60,8 +57,6 @@ const modelFields = z.strictObject({
       'rope: queries and keys turn; relative: T5 buckets of distances; absolute: a learned table (section 1; default rope; literal: relative)',
     ),
   ...encoderFields,
-  ropeBase: above(1, 1e9).default(10_000).describe('base of the rotary positions (LLaMA)'),
-  normEpsilon: above(0, 1e-2).default(1e-5).describe('epsilon of RMSNorm and LayerNorm'),
   deleter: z
     .enum(['block', 'linear'])
     .optional()
@@ -96,31 +91,20 @@ const modelFields = z.strictObject({
 })
 
 /** The shape of a model and where it runs. */
-export const modelConfig = modelFields
-  .superRefine((config, context) => {
-    const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
-    if (config.width % (2 * config.heads) !== 0) {
-      refuse('heads', `expected width / heads to be an even number, received ${config.width} / ${config.heads}`)
-    }
-    if (config.heads % (config.keyHeads ?? 1) !== 0) {
-      refuse('keyHeads', `expected a divisor of heads ${config.heads}, received ${config.keyHeads}`)
-    }
-  })
-  .transform((config) => {
-    const defaults = profileDefaults[config.profile]
-    return {
-      ...config,
-      keyHeads: config.keyHeads ?? config.heads,
-      feedForward: config.feedForward ?? 8 * Math.ceil(config.width / 3),
-      localMix: config.localMix ?? defaults.localMix,
-      positions: config.positions ?? defaults.positions,
-      deleter: config.deleter ?? defaults.deleter,
-      inserter: config.inserter ?? defaults.inserter,
-      countSource: config.countSource ?? defaults.countSource,
-      gateFeatures: config.gateFeatures ?? defaults.gateFeatures,
-      condition: config.condition ?? defaults.condition,
-    }
-  })
+export const modelConfig = modelFields.superRefine(checkHeads).transform((config) => {
+  const defaults = profileDefaults[config.profile]
+  return {
+    ...config,
+    ...blockDefaults(config),
+    localMix: config.localMix ?? defaults.localMix,
+    positions: config.positions ?? defaults.positions,
+    deleter: config.deleter ?? defaults.deleter,
+    inserter: config.inserter ?? defaults.inserter,
+    countSource: config.countSource ?? defaults.countSource,
+    gateFeatures: config.gateFeatures ?? defaults.gateFeatures,
+    condition: config.condition ?? defaults.condition,
+  }
+})
 
 export type ModelConfig = Readonly<z.output<typeof modelConfig>>
 export type ModelOptions = z.input<typeof modelConfig>

@@ -7,7 +7,7 @@ import { placementConfig } from '../config.js'
 import { MergeError } from '../errors.js'
 import type { NativeSession } from '../native.js'
 import { filled, OpenModel, sessionKey } from '../openModel.js'
-import { parseConfig } from '../parseConfig.js'
+import { givenOf, parseConfig } from '../parseConfig.js'
 import { readJson, verifyFolder, writeFolder, writeJson } from '../savedFolder.js'
 import { openSession, type SessionStart } from '../session.js'
 import type { ChatTemplate } from '../text/chatTemplate.js'
@@ -119,11 +119,10 @@ export class RemediModel extends OpenModel implements TrainableModel<RemediRecip
     const placement = parseConfig(loadConfig, rest, '')
     await verifyFolder(folder)
     const saved = await readJson(folder, 'config.json', savedConfig)
-    const given = Object.fromEntries(Object.entries(placement).filter(([, value]) => value !== undefined))
     if (saved.model.lora !== undefined && placement.lora !== undefined) {
       throw new MergeError('ERR_CONFIG', 'lora: expected none, as this model has updates; save it merged first')
     }
-    const config = { ...saved.model, ...given }
+    const config = { ...saved.model, ...givenOf(placement) }
     const attachments = await readAttachments(folder)
     const opened = { config, tokenizer: await loadTokenizer(folder), start: 'blank' as const, attachments }
     const model = await RemediModel.#open(opened, { seed, threads })
@@ -144,8 +143,7 @@ export class RemediModel extends OpenModel implements TrainableModel<RemediRecip
     const { threads, seed = 0, ...rest } = options
     const pretrained = await openPretrained(folder)
     const shape = { ...pretrained.options, ...rest, dtype: options.dtype ?? options.weightDtype ?? 'float32' }
-    const given = Object.fromEntries(Object.entries(shape).filter(([, value]) => value !== undefined))
-    const config = parseConfig(remediConfig, given, '')
+    const config = parseConfig(remediConfig, givenOf(shape), '')
     const attachments = await readAttachments(folder)
     const model = await RemediModel.#open(
       { config, tokenizer: pretrained.tokenizer, start: 'blank', attachments },
