@@ -31,23 +31,20 @@ export type {
   RefineOptions,
 } from './config.js'
 export { modelConfig, recipe, refineConfig } from './config.js'
+export type { EditingModel, Editor, EditResult, Round, StopReason, TokenDraft, TokenSpan } from './editor.js'
 export { type ErrorCode, errorCodes, isMergeError, MergeError, type MergeErrorOptions } from './errors.js'
 export { type Ablation, type AblationChanges, type AblationVariant, ablations } from './merge/ablations.js'
 export { type AlignmentInput, type AxeInput, axeLoss, ctcLoss, oaxeLoss } from './merge/alignmentLosses.js'
 export { editDistance } from './merge/distance.js'
 export type { DraftText, HoledText, TextSpan } from './merge/draft.js'
 export type { DraftExample, DraftKind } from './merge/drafts.js'
-export type { EditResult } from './merge/editResult.js'
 export * from './merge/literalLosses.js'
 export * from './merge/losses.js'
 export type { MergeFigures } from './merge/mergeTask.js'
-export type { Round } from './merge/refine.js'
-export type { TokenSpan } from './merge/rowState.js'
 export {
   type ConfidenceMeasure,
   confidenceOf,
   type RoundOutcome,
-  type StopReason,
   type StopRule,
   stopReason,
 } from './merge/stopping.js'

@@ -22,11 +22,12 @@ import {
   recipe,
   refineConfig,
 } from './config.js'
+import { type EditingModel, type Editor, type EditResult, editDrafts, type Round } from './editor.js'
 import { isMergeError, MergeError } from './errors.js'
 import { type Draft, type DraftText, editableDraft, type HoledText, holedDraft, promptDraft } from './merge/draft.js'
-import { type EditResult, editRows } from './merge/editResult.js'
+import { editResult, editRows } from './merge/editResult.js'
 import { type MergeFigures, mergeTask } from './merge/mergeTask.js'
-import { type Round, refineRows } from './merge/refine.js'
+import { refineRows } from './merge/refine.js'
 import type { NativeSession } from './native.js'
 import { filled, OpenModel, sessionKey } from './openModel.js'
 import { parseConfig } from './parseConfig.js'
@@ -71,7 +72,10 @@ export let modelOver: (
  * await using model = await MergeModel.load('runs/quickstart/model')
  * const { text, edits } = await model.edit('he go to school yesteday')
  */
-export class MergeModel extends OpenModel implements TrainableModel<RecipeOptions, Recipe, MergeFigures> {
+export class MergeModel
+  extends OpenModel
+  implements TrainableModel<RecipeOptions, Recipe, MergeFigures>, EditingModel<BatchOptions>
+{
   readonly family = 'merge'
   readonly recipeSchema = recipe
   readonly config: ModelConfig
@@ -219,7 +223,10 @@ export class MergeModel extends OpenModel implements TrainableModel<RecipeOption
     input: DraftText | readonly DraftText[],
     options: DraftOptions | BatchOptions = {},
   ): Promise<EditResult | EditResult[]> {
-    if (isList(input)) return this.#editAll(input, options)
+    if (isList(input)) {
+      const drafts = input.map((draft) => editableDraft(this.#context, draft))
+      return editDrafts(this.editor(options), drafts)
+    }
     const settings = parseConfig(draftConfig, options, '')
     return this.#editOne(editableDraft(this.#context, input, settings.locked), settings)
   }
@@ -248,24 +255,24 @@ export class MergeModel extends OpenModel implements TrainableModel<RecipeOption
     return result
   }
 
-  // Rows of like length are refined together; results come back in the caller's order.
-  async #editAll(drafts: readonly DraftText[], options: BatchOptions): Promise<EditResult[]> {
+  /** What edits with these options; for evaluation. */
+  editor(options: BatchOptions = {}): Editor<Draft> {
+    const context = this.#context
     const { batchRows, ...settings } = parseConfig(batchConfig, options, '')
-    const rows = drafts.map((draft, index) => ({ index, draft: editableDraft(this.#context, draft) }))
-    rows.sort((a, b) => a.draft.state.tokens.length - b.draft.state.tokens.length || a.index - b.index)
-    const results = new Map<number, EditResult>()
-    for (let start = 0; start < rows.length; start += batchRows) {
-      const batch = rows.slice(start, start + batchRows)
-      const edited = await editRows(
-        this.#context,
-        batch.map((row) => row.draft),
-        settings,
-      )
-      edited.forEach((result, place) => {
-        results.set(batch[place]?.index ?? -1, result)
-      })
+    return {
+      batchRows,
+      signal: settings.signal,
+      keepThreshold: settings.keepThreshold,
+      draft: (text) => editableDraft(context, text),
+      fits: (source, target) => Math.max(source.length, target.length) <= context.maxLength,
+      refine: (drafts) =>
+        refineRows(
+          context,
+          drafts.map(({ state }) => state),
+          settings,
+        ),
+      result: (draft, rounds) => editResult(context.tokenizer, draft, rounds, settings),
     }
-    return [...results].sort(([a], [b]) => a - b).map(([, result]) => result)
   }
 
   get #context() {

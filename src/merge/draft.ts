@@ -1,8 +1,9 @@
 // Draft: a text on its way into the loop, as tokens with what is locked and which gaps are open.
 
+import type { TokenSpan } from '../editor.js'
 import { MergeError } from '../errors.js'
 import { type Tokenizer, toWellFormed } from '../text/tokenizer.js'
-import { draftState, growingState, type RowState, type TokenSpan } from './rowState.js'
+import { draftState, growingState, type RowState } from './rowState.js'
 
 /** A span of a text, `[start, end)` in UTF-16 offsets. */
 export type TextSpan = readonly [start: number, end: number]
