@@ -8,11 +8,13 @@ import type { Tokenizer } from './text/tokenizer.js'
 export type TokenSpan = readonly [start: number, end: number]
 
 /**
- * Why a row stopped: `confident` (the tokens filled in this round are sure enough), `converged` (the round changed less
- * than epsilon), `cycle` (a state seen before came back), `exhausted` (the last allowed round, or no room for more), `ended`
- * (of the baselines: no mask is left, or the end of text was written).
+ * What a stop rule says: `confident` (the tokens filled in this round are sure enough), `converged` (the round changed less
+ * than epsilon), `cycle` (a state seen before came back), `exhausted` (the last allowed round, or no room for more).
  */
-export type StopReason = 'confident' | 'converged' | 'cycle' | 'exhausted' | 'ended'
+export type RuleReason = 'confident' | 'converged' | 'cycle' | 'exhausted'
+
+/** Why a row stopped: its rule said so, or it `ended` by itself: no mask is left, or the end of text was written. */
+export type StopReason = RuleReason | 'ended'
 
 /** What one round did to one row. */
 export interface Round {

@@ -7,6 +7,7 @@ export {
   type GptPretrainedOptions,
 } from './baselines/gpt.js'
 export { type GptConfig, type GptOptions, gptConfig } from './baselines/gptConfig.js'
+export { type GptEditOptions, gptEditConfig } from './baselines/gptEdit.js'
 export {
   type GptAnswer,
   type GptGenerateConfig,
@@ -31,7 +32,16 @@ export type {
   RefineOptions,
 } from './config.js'
 export { modelConfig, recipe, refineConfig } from './config.js'
-export type { EditingModel, Editor, EditResult, Round, StopReason, TokenDraft, TokenSpan } from './editor.js'
+export type {
+  EditingModel,
+  Editor,
+  EditResult,
+  Round,
+  RuleReason,
+  StopReason,
+  TokenDraft,
+  TokenSpan,
+} from './editor.js'
 export { type ErrorCode, errorCodes, isMergeError, MergeError, type MergeErrorOptions } from './errors.js'
 export { type Ablation, type AblationChanges, type AblationVariant, ablations } from './merge/ablations.js'
 export { type AlignmentInput, type AxeInput, axeLoss, ctcLoss, oaxeLoss } from './merge/alignmentLosses.js'

@@ -29,7 +29,7 @@ import { editResult, editRows } from './merge/editResult.js'
 import { type MergeFigures, mergeTask } from './merge/mergeTask.js'
 import { refineRows } from './merge/refine.js'
 import type { NativeSession } from './native.js'
-import { filled, OpenModel, sessionKey } from './openModel.js'
+import { filled, OpenModel, parameterCountOf, sessionKey } from './openModel.js'
 import { parseConfig } from './parseConfig.js'
 import { openPretrained } from './pretrained/pretrained.js'
 import { checkpointError, readJson, verifyFolder, writeJson } from './savedFolder.js'
@@ -88,9 +88,8 @@ export class MergeModel
   // Tests of the loops make a model by `modelOver`.
   static {
     modelOver = async (session, config, tokenizer, pretrained = false) => {
-      const parameters = await session.parameters()
-      const sizes = parameters.map(({ shape }) => shape.reduce((product, size) => product * size, 1))
-      return new MergeModel(session, config, tokenizer, { parameterCount: sum(sizes), pretrained })
+      const parameterCount = await parameterCountOf(session)
+      return new MergeModel(session, config, tokenizer, { parameterCount, pretrained })
     }
   }
 
@@ -288,8 +287,6 @@ const savedConfig = z.strictObject({
 })
 
 const defaultMaxLength = 256
-
-const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
 
 function isList(input: DraftText | readonly DraftText[]): input is readonly DraftText[] {
   return Array.isArray(input)

@@ -1,6 +1,6 @@
 // The stop rule of one row: pure functions of what the last round did (specification, section 7).
 
-import type { StopReason } from '../editor.js'
+import type { RuleReason } from '../editor.js'
 import { editDistance, sameTokens } from './distance.js'
 
 /** How the confidences of one round's filled tokens become one number. */
@@ -31,7 +31,7 @@ export interface RoundOutcome {
  * The reason to stop after a round, or `undefined` to go on.
  * Asked in the order of the specification: confident, converged, cycle, exhausted.
  */
-export function stopReason(outcome: RoundOutcome, rule: StopRule): StopReason | undefined {
+export function stopReason(outcome: RoundOutcome, rule: StopRule): RuleReason | undefined {
   const { current, earlier, filled, rounds } = outcome
   const previous = earlier[earlier.length - 1]
   if (confidenceOf(filled, rule.confidence) > rule.confidenceThreshold) return 'confident'
