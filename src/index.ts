@@ -16,6 +16,16 @@ export {
   gptGenerateConfig,
 } from './baselines/gptGenerate.js'
 export { type GptFigures, type GptRecipe, type GptRecipeOptions, gptRecipe } from './baselines/gptTask.js'
+export { type MaskGitCreateOptions, type MaskGitLoadOptions, MaskGitModel } from './baselines/maskgit.js'
+export { type MaskGitConfig, type MaskGitOptions, maskgitConfig } from './baselines/maskgitConfig.js'
+export { type MaskGitFillConfig, type MaskGitFillOptions, maskgitFillConfig } from './baselines/maskgitFill.js'
+export {
+  type MaskGitFigures,
+  type MaskGitRecipe,
+  type MaskGitRecipeOptions,
+  maskgitRecipe,
+} from './baselines/maskgitTask.js'
+export { type MaskSchedule, masksAfter, trainingMasks } from './baselines/maskSchedule.js'
 export { type LoraConfig, type LoraOptions, loraConfig, loraTargets } from './config/lora.js'
 export type {
   BatchOptions,

@@ -2,6 +2,8 @@
 
 import { z } from 'zod'
 import { GptModel } from '../baselines/gpt.js'
+import { MaskGitModel } from '../baselines/maskgit.js'
+import { type EditingModel, editDrafts } from '../editor.js'
 import { MergeError } from '../errors.js'
 import { parseConfig } from '../parseConfig.js'
 import { holdInterrupts } from './interrupt.js'
@@ -10,7 +12,7 @@ import { visible } from './terminal.js'
 import { inputTexts, placed } from './textInput.js'
 
 /** A model of one of these families. */
-export type BaselineModel = GptModel
+export type BaselineModel = GptModel | MaskGitModel
 
 interface Family {
   readonly load: (folder: string, options: LoadFlags) => Promise<BaselineModel>
@@ -18,8 +20,11 @@ interface Family {
   readonly flags: readonly (keyof RefineFlags)[]
 }
 
+const sampling = ['temperature', 'topK', 'topP', 'seed'] as const
+
 const families: Readonly<Record<BaselineModel['family'], Family>> = {
-  gpt: { load: (...call) => GptModel.load(...call), flags: ['temperature', 'topK', 'topP', 'seed'] },
+  gpt: { load: (...call) => GptModel.load(...call), flags: sampling },
+  maskgit: { load: (...call) => MaskGitModel.load(...call), flags: ['maxRounds', ...sampling] },
 }
 
 export type BaselineFamily = keyof typeof families
@@ -66,19 +71,18 @@ export async function editWithBaseline(
   using interrupt = holdInterrupts(() => process.stderr.write('\nStopping after this round.\n'))
   const options = { ...editorOptions(family, flags), signal: interrupt.signal }
   await using model = await openBaseline(family, flags)
+  const editor = editorOf(model, options)
   for await (const inputs of inputTexts(argument, interrupt.signal)) {
-    // Each line is checked with its number before any is edited.
-    const editor = model.editor(options)
-    for (const input of inputs) placed(input, (text) => editor.draft(text))
-    const results = await model.edit(
-      inputs.map(({ text }) => text),
-      options,
-    )
+    const drafts = inputs.map((input) => placed(input, (text) => editor.draft(text)))
+    const results = await editDrafts(editor, drafts)
     for (const result of results) {
       process.stdout.write(`${flags.json === true ? JSON.stringify(result) : shownAnswer(result.text, argument)}\n`)
     }
   }
 }
+
+// Each family checks the options that are its own.
+const editorOf = (model: EditingModel, options: object) => model.editor(options)
 
 /** One line of stdin gives one line of stdout; what goes to a terminal cannot steer it. */
 export function shownAnswer(text: string, argument: string | undefined): string {
