@@ -4,6 +4,14 @@
 import type { Edit } from './text/editScript.js'
 import type { Tokenizer } from './text/tokenizer.js'
 
+/** A span of a text, `[start, end)` in UTF-16 offsets. */
+export type TextSpan = readonly [start: number, end: number]
+
+/** A draft, alone or with spans that never change and a text before it that is read with it and stays as it is. */
+export type DraftText =
+  | string
+  | { readonly text: string; readonly locked?: readonly TextSpan[]; readonly condition?: string }
+
 /** A span of tokens, `[start, end)`. */
 export type TokenSpan = readonly [start: number, end: number]
 
@@ -79,7 +87,7 @@ export interface Editor<D extends TokenDraft = TokenDraft> {
   /** A token is given up where its keep probability is not above it (0..1); of families with a deleter. */
   readonly keepThreshold: number
   /** Throws `ERR_INPUT` for a text that is too long. */
-  draft(text: string): D
+  draft(draft: DraftText): D
   /** Whether the model has room for a text of these tokens that becomes the other one. */
   fits(source: Int32Array, target: Int32Array): boolean
   /** Refines drafts together; yields what each round did to every row that was still active. */

@@ -43,12 +43,14 @@ export type {
 } from './config.js'
 export { modelConfig, recipe, refineConfig } from './config.js'
 export type {
+  DraftText,
   EditingModel,
   Editor,
   EditResult,
   Round,
   RuleReason,
   StopReason,
+  TextSpan,
   TokenDraft,
   TokenSpan,
 } from './editor.js'
@@ -56,7 +58,7 @@ export { type ErrorCode, errorCodes, isMergeError, MergeError, type MergeErrorOp
 export { type Ablation, type AblationChanges, type AblationVariant, ablations } from './merge/ablations.js'
 export { type AlignmentInput, type AxeInput, axeLoss, ctcLoss, oaxeLoss } from './merge/alignmentLosses.js'
 export { editDistance } from './merge/distance.js'
-export type { DraftText, HoledText, TextSpan } from './merge/draft.js'
+export type { HoledText } from './merge/draft.js'
 export type { DraftExample, DraftKind } from './merge/drafts.js'
 export * from './merge/literalLosses.js'
 export * from './merge/losses.js'

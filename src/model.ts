@@ -18,13 +18,22 @@ import {
   pretrainedConfig,
   type Recipe,
   type RecipeOptions,
+  type RefineConfig,
   type RefineOptions,
   recipe,
   refineConfig,
 } from './config.js'
-import { type EditingModel, type Editor, type EditResult, editDrafts, type Round } from './editor.js'
+import {
+  type DraftText,
+  type EditingModel,
+  type Editor,
+  type EditResult,
+  editDrafts,
+  type Round,
+  type TextSpan,
+} from './editor.js'
 import { isMergeError, MergeError } from './errors.js'
-import { type Draft, type DraftText, editableDraft, type HoledText, holedDraft, promptDraft } from './merge/draft.js'
+import { conditioned, type Draft, editableDraft, type HoledText, holedDraft, promptDraft } from './merge/draft.js'
 import { editResult, editRows } from './merge/editResult.js'
 import { type MergeFigures, mergeTask } from './merge/mergeTask.js'
 import { refineRows } from './merge/refine.js'
@@ -178,7 +187,7 @@ export class MergeModel
 
   /** What a recipe lets it learn. */
   task(recipe: Recipe): Task<MergeFigures> {
-    return mergeTask(recipe, { ...this.config, pretrained: this.pretrained })
+    return mergeTask(recipe, { ...this.config, pretrained: this.pretrained, sep: this.tokenizer.special.sep })
   }
 
   /** Writes the model's files, without a manifest, into a folder that is being written. */
@@ -196,7 +205,7 @@ export class MergeModel
   /** Refines a draft and yields every round as it ends; stop early with `break`. */
   async *refine(draft: DraftText, options: DraftOptions = {}): AsyncGenerator<Round, void, undefined> {
     const settings = parseConfig(draftConfig, options, '')
-    const { state } = editableDraft(this.#context, draft, settings.locked)
+    const { state } = this.#draft(draft, settings, settings.locked)
     for await (const rounds of refineRows(this.#context, [state], settings)) yield* rounds
   }
 
@@ -206,7 +215,7 @@ export class MergeModel
     options: RefineOptions = {},
   ): AsyncGenerator<readonly Round[], void, undefined> {
     const settings = parseConfig(refineConfig, options, '')
-    const states = drafts.map((draft) => editableDraft(this.#context, draft).state)
+    const states = drafts.map((draft) => this.#draft(draft, settings).state)
     yield* refineRows(this.#context, states, settings)
   }
 
@@ -223,17 +232,18 @@ export class MergeModel
     options: DraftOptions | BatchOptions = {},
   ): Promise<EditResult | EditResult[]> {
     if (isList(input)) {
-      const drafts = input.map((draft) => editableDraft(this.#context, draft))
-      return editDrafts(this.editor(options), drafts)
+      const editor = this.editor(options)
+      const drafts = input.map((draft) => editor.draft(draft))
+      return editDrafts(editor, drafts)
     }
     const settings = parseConfig(draftConfig, options, '')
-    return this.#editOne(editableDraft(this.#context, input, settings.locked), settings)
+    return this.#editOne(this.#draft(input, settings, settings.locked), settings)
   }
 
   /** Continues a prompt at its end; the prompt itself never changes. Default mode `gen`. */
   async generate(prompt: string, options: RefineOptions = {}): Promise<EditResult> {
     const settings = parseConfig(refineConfig, { mode: 'gen', ...options }, '')
-    return this.#editOne(promptDraft(this.#context, prompt), settings)
+    return this.#editOne(conditioned(this.#context, promptDraft(this.#context, prompt), settings.condition), settings)
   }
 
   /**
@@ -245,10 +255,15 @@ export class MergeModel
    */
   async infill(text: HoledText, options: InfillOptions = {}): Promise<EditResult> {
     const settings = parseConfig(infillConfig, { mode: 'gen', ...options }, '')
-    return this.#editOne(holedDraft(this.#context, text, settings.hole), settings)
+    const draft = holedDraft(this.#context, text, settings.hole)
+    return this.#editOne(conditioned(this.#context, draft, settings.condition), settings)
   }
 
-  async #editOne(draft: Draft, settings: z.output<typeof refineConfig>): Promise<EditResult> {
+  #draft(draft: DraftText, { condition }: RefineConfig, locked?: readonly TextSpan[]): Draft {
+    return conditioned(this.#context, editableDraft(this.#context, draft, locked), condition)
+  }
+
+  async #editOne(draft: Draft, settings: RefineConfig): Promise<EditResult> {
     const [result] = await editRows(this.#context, [draft], settings)
     if (result === undefined) throw new MergeError('ERR_INTERNAL', 'edit: expected one result, received none')
     return result
@@ -262,7 +277,7 @@ export class MergeModel
       batchRows,
       signal: settings.signal,
       keepThreshold: settings.keepThreshold,
-      draft: (text) => editableDraft(context, text),
+      draft: (draft) => this.#draft(draft, settings),
       fits: (source, target) => Math.max(source.length, target.length) <= context.maxLength,
       refine: (drafts) =>
         refineRows(

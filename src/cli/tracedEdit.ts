@@ -2,7 +2,7 @@
 
 import { draftConfig, infillConfig, type RefineConfig, type RefineOptions, refineConfig } from '../config.js'
 import type { EditResult, Round } from '../editor.js'
-import { type Draft, editableDraft, holedDraft, promptDraft } from '../merge/draft.js'
+import { conditioned, type Draft, editableDraft, holedDraft, promptDraft } from '../merge/draft.js'
 import { editResult } from '../merge/editResult.js'
 import { refineRows } from '../merge/refine.js'
 import { type MergeModel, sessionOf } from '../model.js'
@@ -35,7 +35,8 @@ export function tracedGenerate(model: MergeModel, prompt: string, options: Refin
 }
 
 /** Refines one draft to the end and keeps its rounds. */
-export async function traceDraft(model: MergeModel, draft: Draft, settings: RefineConfig): Promise<TracedEdit> {
+export async function traceDraft(model: MergeModel, given: Draft, settings: RefineConfig): Promise<TracedEdit> {
+  const draft = conditioned(limits(model), given, settings.condition)
   const { tokenizer } = model
   const rounds: Round[] = []
   for await (const round of refineRows({ ...limits(model), session: sessionOf(model) }, [draft.state], settings)) {

@@ -1,7 +1,7 @@
 // evaluateEdits and evaluateModel: how well a model edits held-out examples, in short and in full.
 
 import type { BatchOptions } from '../config.js'
-import type { EditingModel, Editor, EditResult } from '../editor.js'
+import type { DraftText, EditingModel, Editor, EditResult } from '../editor.js'
 import { MergeError } from '../errors.js'
 import { randomFrom } from '../random.js'
 import type { Corruption } from '../text/corruption.js'
@@ -179,10 +179,13 @@ export async function evaluateModel<O extends object = BatchOptions>(
 interface Pair {
   readonly source: string
   readonly target: string
+  readonly condition?: string
 }
 
-const sourceOf = ({ source }: Pair): string => source
-const targetOf = ({ target }: Pair): string => target
+const sourceOf = ({ source, condition }: Pair): DraftText => behind(condition, source)
+const targetOf = ({ target, condition }: Pair): DraftText => behind(condition, target)
+const behind = (condition: string | undefined, text: string): DraftText =>
+  condition === undefined ? text : { text, condition }
 const noAgreement: Agreement = { matched: 0, proposed: 0, wanted: 0 }
 
 async function pairsOf(
@@ -192,14 +195,14 @@ async function pairsOf(
 ): Promise<Pair[]> {
   const breathe = pace()
   const pairs: Pair[] = []
-  for (const { source: own, target } of examples) {
+  for (const { source: own, target, condition } of examples) {
     await breathe()
     const row = pairs.length
     const source = own ?? corruption?.(target, randomFrom(seed, 0, row, 'evaluation'))
     if (source === undefined) {
       throw new MergeError('ERR_INPUT', `example ${row}: expected a source or a corruption, received neither`)
     }
-    pairs.push({ source, target })
+    pairs.push({ source, target, ...(condition === undefined ? {} : { condition }) })
   }
   return pairs
 }
@@ -229,7 +232,8 @@ async function fitting({ tokenizer }: EditingModel, editor: Editor, pairs: reado
     await breathe()
     const target = tokenizer.encode(pair.target)
     // Every target is edited, too.
-    if (editor.fits(tokenizer.encode(pair.source), target) && editor.fits(target, target)) kept.push(pair)
+    const fits = (text: string): boolean => editor.fits(tokenizer.encode(text), target)
+    if ([pair.source, pair.target, pair.condition ?? ''].every(fits)) kept.push(pair)
   }
   return kept
 }

@@ -1,6 +1,6 @@
 // refinedRows: many texts through the loop of refinement, rows of like length together, the event loop never held.
 
-import type { Editor, Round, TokenDraft } from '../editor.js'
+import type { DraftText, Editor, Round, TokenDraft } from '../editor.js'
 import { byLength } from './batches.js'
 import { pace } from './pace.js'
 
@@ -23,7 +23,7 @@ const batchTokens = 8192
 export async function* refinedRows<T>(
   editor: Editor,
   items: readonly T[],
-  textOf: (item: T) => string,
+  textOf: (item: T) => DraftText,
 ): AsyncGenerator<RefinedRow<T>, void, undefined> {
   const breathe = pace()
   // Drafts are made twice: typed arrays of a whole list that live on make the garbage collector hold the event loop.
