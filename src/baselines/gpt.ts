@@ -9,6 +9,7 @@ import type { NativeSession } from '../native.js'
 import { filled, OpenModel, parameterCountOf, sessionKey } from '../openModel.js'
 import { givenOf, parseConfig } from '../parseConfig.js'
 import { readStream } from '../pretrained/streamWeights.js'
+import { editTexts } from '../rewriting.js'
 import { readJson, verifyFolder, writeJson } from '../savedFolder.js'
 import { openSession, type SessionStart } from '../session.js'
 import type { Tokenizer } from '../text/tokenizer.js'
@@ -26,7 +27,6 @@ import {
 } from './gptGenerate.js'
 import { openCheckpoint } from './gptPretrained.js'
 import { type GptFigures, type GptRecipe, type GptRecipeOptions, gptRecipe, gptTask } from './gptTask.js'
-import { editTexts } from './rewriting.js'
 
 /** How to make a model. */
 export type GptCreateOptions = GptOptions & {

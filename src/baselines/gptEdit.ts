@@ -3,9 +3,9 @@
 import type { z } from 'zod'
 import type { Editor } from '../editor.js'
 import { parseConfig } from '../parseConfig.js'
+import { writtenDraft, writtenResult, writtenRound } from '../rewriting.js'
 import { type GptContext, gptGenerateConfig, writeAnswers } from './gptGenerate.js'
 import { sourceRow } from './gptTask.js'
-import { writtenDraft, writtenResult, writtenRound } from './rewriting.js'
 
 /** How targets are written: as answers, to their end of text. Greedy unless `temperature` is above 0. */
 export const gptEditConfig = gptGenerateConfig.omit({ stop: true, stopAtEndOfText: true })

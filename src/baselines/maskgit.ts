@@ -8,6 +8,7 @@ import { MergeError } from '../errors.js'
 import type { NativeSession } from '../native.js'
 import { filled, OpenModel, parameterCountOf, sessionKey } from '../openModel.js'
 import { parseConfig } from '../parseConfig.js'
+import { editTexts } from '../rewriting.js'
 import { readJson, verifyFolder, writeJson } from '../savedFolder.js'
 import { openSession, type SessionStart } from '../session.js'
 import type { Tokenizer } from '../text/tokenizer.js'
@@ -23,7 +24,6 @@ import {
   maskgitRecipe,
   maskgitTask,
 } from './maskgitTask.js'
-import { editTexts } from './rewriting.js'
 
 /** How to make a model. */
 export type MaskGitCreateOptions = MaskGitOptions & {

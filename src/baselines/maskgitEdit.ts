@@ -3,6 +3,7 @@
 import type { Editor, EditResult, Round, TokenDraft } from '../editor.js'
 import { MergeError } from '../errors.js'
 import { parseConfig } from '../parseConfig.js'
+import { writtenDraft, writtenResult, writtenRound } from '../rewriting.js'
 import {
   type FillRequest,
   fillRows,
@@ -12,7 +13,6 @@ import {
   maskgitFillConfig,
 } from './maskgitFill.js'
 import { conditionRow } from './maskgitTask.js'
-import { writtenDraft, writtenResult, writtenRound } from './rewriting.js'
 
 /** What edits with these options. */
 export function maskgitEditor(context: MaskGitContext, options: MaskGitFillOptions): Editor {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { type LoraOptions, loraConfig } from '../config/lora.js'
 import { placementConfig } from '../config.js'
+import type { EditingModel, Editor } from '../editor.js'
 import { MergeError } from '../errors.js'
 import type { NativeSession } from '../native.js'
 import { filled, OpenModel, sessionKey } from '../openModel.js'
@@ -17,6 +18,7 @@ import type { Task, TrainableModel } from '../training/task.js'
 import type { Answer } from './answer.js'
 import { chatTemplateOf } from './chat.js'
 import { type RemediConfig, type RemediOptions, remediConfig, remediRecord } from './config.js'
+import { remediEditor } from './edit.js'
 import { type DenoisingStep, generateRows } from './generate.js'
 import { type GenerateOptions, generateConfig } from './generateConfig.js'
 import { beginLora, isLearned, saveMerged } from './lora.js'
@@ -76,7 +78,10 @@ export interface PretrainedOptions extends RemediLoadOptions {
  *   console.log(remasked.length, text)
  * }
  */
-export class RemediModel extends OpenModel implements TrainableModel<RemediRecipeOptions, RemediRecipe, RemediFigures> {
+export class RemediModel
+  extends OpenModel
+  implements TrainableModel<RemediRecipeOptions, RemediRecipe, RemediFigures>, EditingModel<GenerateOptions>
+{
   readonly family = 'remedi'
   readonly recipeSchema = remediRecipe
   readonly config: RemediConfig
@@ -267,6 +272,11 @@ export class RemediModel extends OpenModel implements TrainableModel<RemediRecip
     const [only] = sorted
     if (only === undefined) throw new MergeError('ERR_INTERNAL', 'generate: expected one answer, received none')
     return only
+  }
+
+  /** What edits with these options, an answer behind each source; for evaluation. */
+  editor(options: GenerateOptions = {}): Editor {
+    return remediEditor(this.config, this.tokenizer, options, (prompts, settings) => this.generate(prompts, settings))
   }
 
   get #parts() {

@@ -1,9 +1,9 @@
 // Rewriting: rounds and results of families that keep no token of a draft but write its successor anew.
 
-import { type Editor, type EditResult, editDrafts, type Round, type StopReason, type TokenDraft } from '../editor.js'
-import { MergeError } from '../errors.js'
-import { changesOf, editScript } from '../text/editScript.js'
-import { type Tokenizer, toWellFormed } from '../text/tokenizer.js'
+import { type Editor, type EditResult, editDrafts, type Round, type StopReason, type TokenDraft } from './editor.js'
+import { MergeError } from './errors.js'
+import { changesOf, editScript } from './text/editScript.js'
+import { type Tokenizer, toWellFormed } from './text/tokenizer.js'
 
 /** What one round left of a row. */
 export interface WrittenRow {
@@ -22,11 +22,12 @@ export interface WrittenRow {
   readonly stopReason: StopReason | undefined
 }
 
-/** The round of a row: the first one replaces the whole draft, later ones fill masks where they stand. */
+/** The round of a row: the first one replaces the whole draft, later ones change and add tokens where they stand. */
 export function writtenRound(tokenizer: Tokenizer, written: WrittenRow): Round {
   const { before, tokens, confidence, fresh, stopReason, ...rest } = written
   const text = tokenizer.pieces(tokens).join('')
   const isFirst = written.round === 1
+  const kept = isFirst ? 0 : before.tokens.length
   return {
     ...rest,
     tokens,
@@ -35,8 +36,8 @@ export function writtenRound(tokenizer: Tokenizer, written: WrittenRow): Round {
     edited: true,
     keep: new Float32Array(0),
     deleted: isFirst ? Int32Array.from(before.tokens.keys()) : new Int32Array(0),
-    inserted: isFirst && tokens.length > 0 ? [[0, tokens.length]] : [],
-    source: Int32Array.from(tokens, (_, index) => (isFirst ? -1 : index)),
+    inserted: kept < tokens.length ? [[kept, tokens.length]] : [],
+    source: Int32Array.from(tokens, (_, index) => (isFirst || index >= before.tokens.length ? -1 : index)),
     confidence,
     roundConfidence: meanOf(fresh) ?? 0,
     edits: changesOf(editScript(before.text, text)),
