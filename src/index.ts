@@ -15,6 +15,16 @@ export {
   gptGenerateConfig,
 } from './baselines/gptGenerate.js'
 export { type GptFigures, type GptRecipe, type GptRecipeOptions, gptRecipe } from './baselines/gptTask.js'
+export { type LevtCreateOptions, type LevtLoadOptions, LevtModel } from './baselines/levt.js'
+export {
+  type LevtConfig,
+  type LevtOptions,
+  type LevtRefineConfig,
+  type LevtRefineOptions,
+  levtConfig,
+  levtRefineConfig,
+} from './baselines/levtConfig.js'
+export { type LevtFigures, type LevtRecipe, type LevtRecipeOptions, levtRecipe } from './baselines/levtTask.js'
 export { type LoraConfig, type LoraOptions, loraConfig, loraTargets } from './config/lora.js'
 export type {
   BatchOptions,
@@ -37,11 +47,12 @@ export { type AlignmentInput, type AxeInput, axeLoss, ctcLoss, oaxeLoss } from '
 export { editDistance } from './merge/distance.js'
 export type { DraftText, HoledText, TextSpan } from './merge/draft.js'
 export type { DraftExample, DraftKind } from './merge/drafts.js'
+export { type BatchOptionsOf, type DraftOptionsOf, EditingModel, type EditSchemas } from './merge/editingModel.js'
 export type { EditResult } from './merge/editResult.js'
 export * from './merge/literalLosses.js'
 export * from './merge/losses.js'
 export type { MergeFigures } from './merge/mergeTask.js'
-export type { Round } from './merge/refine.js'
+export type { LoopSettings, Round } from './merge/refine.js'
 export type { TokenSpan } from './merge/rowState.js'
 export {
   type ConfidenceMeasure,
@@ -126,6 +137,7 @@ export {
   wordEditAgreement,
 } from './training/editScores.js'
 export {
+  type DraftSource,
   type EditEvaluation,
   type EditedExample,
   type EvaluateOptions,
@@ -139,6 +151,9 @@ export { type MaskedAccuracy, maskedAccuracy } from './training/maskedAccuracy.j
 export type { CommonReport } from './training/report.js'
 export type { ModelKind } from './training/resume.js'
 export {
+  type LevtRunConfig,
+  type LevtRunConfigInput,
+  levtRunConfig,
   type RemediRunConfig,
   type RemediRunConfigInput,
   type RunConfig,

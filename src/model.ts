@@ -3,9 +3,7 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import {
-  type BatchOptions,
   batchConfig,
-  type DraftOptions,
   draftConfig,
   type InfillOptions,
   infillConfig,
@@ -18,17 +16,20 @@ import {
   pretrainedConfig,
   type Recipe,
   type RecipeOptions,
+  type RefineConfig,
   type RefineOptions,
+  type RoundChoice,
   recipe,
   refineConfig,
+  roundRecord,
 } from './config.js'
 import { isMergeError, MergeError } from './errors.js'
-import { type Draft, type DraftText, editableDraft, type HoledText, holedDraft, promptDraft } from './merge/draft.js'
-import { type EditResult, editRows } from './merge/editResult.js'
+import { type HoledText, holedDraft, promptDraft } from './merge/draft.js'
+import { contextKey, EditingModel } from './merge/editingModel.js'
+import type { EditResult } from './merge/editResult.js'
 import { type MergeFigures, mergeTask } from './merge/mergeTask.js'
-import { type Round, refineRows } from './merge/refine.js'
-import type { NativeSession } from './native.js'
-import { filled, OpenModel, sessionKey } from './openModel.js'
+import type { NativeRecord, NativeSession } from './native.js'
+import { filled, sessionKey } from './openModel.js'
 import { parseConfig } from './parseConfig.js'
 import { openPretrained } from './pretrained/pretrained.js'
 import { checkpointError, readJson, verifyFolder, writeJson } from './savedFolder.js'
@@ -56,6 +57,10 @@ export type LoadOptions = z.input<typeof placementConfig> & { readonly threads?:
 export function sessionOf(model: Pick<TrainableModel, typeof sessionKey>): NativeSession {
   return model[sessionKey]
 }
+
+/** How MERGE models edit. */
+export const mergeEditSchemas = { refine: refineConfig, draft: draftConfig, batch: batchConfig } as const
+
 /** A model over a session that is already open; only for tests of the loops. */
 export let modelOver: (
   session: NativeSession,
@@ -71,8 +76,13 @@ export let modelOver: (
  * await using model = await MergeModel.load('runs/quickstart/model')
  * const { text, edits } = await model.edit('he go to school yesteday')
  */
-export class MergeModel extends OpenModel implements TrainableModel<RecipeOptions, Recipe, MergeFigures> {
+export class MergeModel
+  extends EditingModel<RefineConfig, RefineOptions>
+  implements TrainableModel<RecipeOptions, Recipe, MergeFigures>
+{
   readonly family = 'merge'
+  /** The options of `edit`, `refine` and `refineBatch`. In mode `auto`, the default, the gate leaves alone what needs no edit. */
+  readonly editSchemas = mergeEditSchemas
   readonly recipeSchema = recipe
   readonly config: ModelConfig
   readonly tokenizer: Tokenizer
@@ -190,44 +200,10 @@ export class MergeModel extends OpenModel implements TrainableModel<RecipeOption
     await this[sessionKey].save(join(folder, 'model.safetensors'), 'model')
   }
 
-  /** Refines a draft and yields every round as it ends; stop early with `break`. */
-  async *refine(draft: DraftText, options: DraftOptions = {}): AsyncGenerator<Round, void, undefined> {
-    const settings = parseConfig(draftConfig, options, '')
-    const { state } = editableDraft(this.#context, draft, settings.locked)
-    for await (const rounds of refineRows(this.#context, [state], settings)) yield* rounds
-  }
-
-  /** Refines drafts together; yields what each round did to every row that was still active. */
-  async *refineBatch(
-    drafts: readonly DraftText[],
-    options: RefineOptions = {},
-  ): AsyncGenerator<readonly Round[], void, undefined> {
-    const settings = parseConfig(refineConfig, options, '')
-    const states = drafts.map((draft) => editableDraft(this.#context, draft).state)
-    yield* refineRows(this.#context, states, settings)
-  }
-
-  /**
-   * Edits a text, or many, to the end. Default mode `auto`: the gate leaves alone what needs no edit.
-   *
-   * @example
-   * const { text, edits, stopReason } = await model.edit('He go to school yesteday.', { locked: [[0, 2]] })
-   */
-  async edit(draft: DraftText, options?: DraftOptions): Promise<EditResult>
-  async edit(drafts: readonly DraftText[], options?: BatchOptions): Promise<EditResult[]>
-  async edit(
-    input: DraftText | readonly DraftText[],
-    options: DraftOptions | BatchOptions = {},
-  ): Promise<EditResult | EditResult[]> {
-    if (isList(input)) return this.#editAll(input, options)
-    const settings = parseConfig(draftConfig, options, '')
-    return this.#editOne(editableDraft(this.#context, input, settings.locked), settings)
-  }
-
   /** Continues a prompt at its end; the prompt itself never changes. Default mode `gen`. */
   async generate(prompt: string, options: RefineOptions = {}): Promise<EditResult> {
     const settings = parseConfig(refineConfig, { mode: 'gen', ...options }, '')
-    return this.#editOne(promptDraft(this.#context, prompt), settings)
+    return this.editDraft(promptDraft(this[contextKey], prompt), settings)
   }
 
   /**
@@ -239,37 +215,14 @@ export class MergeModel extends OpenModel implements TrainableModel<RecipeOption
    */
   async infill(text: HoledText, options: InfillOptions = {}): Promise<EditResult> {
     const settings = parseConfig(infillConfig, { mode: 'gen', ...options }, '')
-    return this.#editOne(holedDraft(this.#context, text, settings.hole), settings)
+    return this.editDraft(holedDraft(this[contextKey], text, settings.hole), settings)
   }
 
-  async #editOne(draft: Draft, settings: z.output<typeof refineConfig>): Promise<EditResult> {
-    const [result] = await editRows(this.#context, [draft], settings)
-    if (result === undefined) throw new MergeError('ERR_INTERNAL', 'edit: expected one result, received none')
-    return result
-  }
-
-  // Rows of like length are refined together; results come back in the caller's order.
-  async #editAll(drafts: readonly DraftText[], options: BatchOptions): Promise<EditResult[]> {
-    const { batchRows, ...settings } = parseConfig(batchConfig, options, '')
-    const rows = drafts.map((draft, index) => ({ index, draft: editableDraft(this.#context, draft) }))
-    rows.sort((a, b) => a.draft.state.tokens.length - b.draft.state.tokens.length || a.index - b.index)
-    const results = new Map<number, EditResult>()
-    for (let start = 0; start < rows.length; start += batchRows) {
-      const batch = rows.slice(start, start + batchRows)
-      const edited = await editRows(
-        this.#context,
-        batch.map((row) => row.draft),
-        settings,
-      )
-      edited.forEach((result, place) => {
-        results.set(batch[place]?.index ?? -1, result)
-      })
-    }
-    return [...results].sort(([a], [b]) => a - b).map(([, result]) => result)
-  }
-
-  get #context() {
-    return { session: this[sessionKey], tokenizer: this.tokenizer, ...this.config }
+  override get [contextKey]() {
+    const { config } = this
+    const recordOf = (settings: RefineConfig, choice: RoundChoice): NativeRecord =>
+      roundRecord(settings, choice, config)
+    return { session: this[sessionKey], tokenizer: this.tokenizer, ...config, recordOf }
   }
 }
 
@@ -283,7 +236,3 @@ const savedConfig = z.strictObject({
 const defaultMaxLength = 256
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
-
-function isList(input: DraftText | readonly DraftText[]): input is readonly DraftText[] {
-  return Array.isArray(input)
-}

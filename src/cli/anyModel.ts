@@ -1,15 +1,26 @@
 // anyModel: what kind of model a folder holds, and that model opened with the flags of a command.
 
 import { z } from 'zod'
+import { LevtModel } from '../baselines/levt.js'
+import { levtEditSchemas } from '../baselines/levtConfig.js'
 import { isMergeError, MergeError } from '../errors.js'
-import type { MergeModel } from '../model.js'
+import { type MergeModel, mergeEditSchemas } from '../model.js'
 import { parseConfig } from '../parseConfig.js'
 import { RemediModel } from '../remedi/model.js'
 import { checkpointError, readJson } from '../savedFolder.js'
-import { type ModelFlags, openModel } from './modelOptions.js'
+import { type ModelFlags, openModel, placementOf } from './modelOptions.js'
 
-/** The kinds of model folders: two of ours, and checkpoints of other programs. */
-export type FolderKind = 'merge' | 'remedi' | 'pretrained'
+/** The families of our model folders, as config.json names them, and what opens them. */
+const families = { merge: openMergeModel, remedi: openRemediModel, levt: openLevtModel } as const
+
+/** The families whose models edit drafts round by round, and their options. */
+export const editors = { merge: mergeEditSchemas, levt: levtEditSchemas } as const
+
+/** The kinds of model folders: those of ours, and checkpoints of other programs. */
+export type FolderKind = keyof typeof families | 'pretrained'
+export type EditorKind = keyof typeof editors
+/** A model of any kind. */
+export type AnyModel = MergeModel | RemediModel | LevtModel
 
 /** Flags of commands that take models of every kind. */
 export interface AnyModelFlags extends ModelFlags {
@@ -24,19 +35,48 @@ export async function folderKind(folder: string): Promise<FolderKind> {
       throw error
     },
   )
-  if (config.family === 'merge' || config.family === 'remedi') return config.family
   if (config.family === undefined) return 'pretrained'
-  throw checkpointError(folder, 'config.json: family: expected "merge" or "remedi"')
+  if (isKeyOf(families, config.family)) return config.family
+  const known = Object.keys(families).map((family) => JSON.stringify(family))
+  throw checkpointError(folder, `config.json: family: expected ${known.join(' or ')}`)
+}
+
+/** Whether a folder's model edits drafts round by round. */
+export const isEditor = (kind: FolderKind): kind is EditorKind => isKeyOf(editors, kind)
+
+/** The kind of a folder, which must be one of those that a command takes. */
+export async function expectKind<K extends FolderKind>(folder: string, kinds: readonly K[]): Promise<K> {
+  const received = await folderKind(folder)
+  const kind = kinds.find((each) => each === received)
+  if (kind !== undefined) return kind
+  const families = kinds.filter((each) => each !== 'pretrained').join(' or ')
+  throw new MergeError('ERR_CONFIG', `model: expected one of family ${families}, received ${received}`)
+}
+
+function isKeyOf<T extends object>(table: T, key: unknown): key is keyof T {
+  return typeof key === 'string' && Object.hasOwn(table, key)
 }
 
 /** Opens a model of any kind. */
-export async function openAnyModel(flags: AnyModelFlags): Promise<MergeModel | RemediModel> {
-  return (await folderKind(flags.model)) === 'merge' ? openMergeModel(flags) : openRemediModel(flags)
+export async function openAnyModel(flags: AnyModelFlags): Promise<AnyModel> {
+  const kind = await folderKind(flags.model)
+  return families[kind === 'pretrained' ? 'remedi' : kind](flags)
+}
+
+/** Opens a model that edits drafts round by round. */
+export async function openEditingModel(flags: AnyModelFlags): Promise<MergeModel | LevtModel> {
+  const kind = await expectKind(flags.model, ['merge', 'levt'])
+  return families[kind](flags)
 }
 
 async function openMergeModel({ weightDtype, ...flags }: AnyModelFlags): Promise<MergeModel> {
-  if (weightDtype === undefined) return openModel(flags)
-  throw new MergeError('ERR_CONFIG', `weight-dtype: expected a model of family remedi, received merge`)
+  refuse({ weightDtype }, ['weightDtype'], 'remedi, received merge')
+  return openModel(flags)
+}
+
+async function openLevtModel({ weightDtype, ...flags }: AnyModelFlags): Promise<LevtModel> {
+  refuse({ weightDtype }, ['weightDtype'], 'remedi, received levt')
+  return LevtModel.load(flags.model, placementOf(flags))
 }
 
 const placement = z.strictObject({

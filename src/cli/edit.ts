@@ -1,9 +1,9 @@
 // merge-lm edit: repairs a text, or every line of stdin.
 
 import type { Command } from 'commander'
-import { draftConfig } from '../config.js'
 import { editableDraft } from '../merge/draft.js'
 import { parseConfig } from '../parseConfig.js'
+import { editors, expectKind } from './anyModel.js'
 import { type ModelFlags, type RefineFlags, refineOptions, takesModel, takesRefinement } from './modelOptions.js'
 import { runTextCommand, type ShowFlags } from './textCommand.js'
 import { parseSpans } from './textInput.js'
@@ -29,14 +29,15 @@ export function addEdit(program: Command): void {
     .option('--trace-svg <file>', 'draw the trace into an SVG file')
     .option('--json', 'one JSON object a text: text, edits with offsets, rounds, stopReason, confidence')
     .addHelpText('after', examples)
-    .action((text: string | undefined, flags: EditFlags) =>
-      runTextCommand(text, flags, (signal) => {
+    .action(async (text: string | undefined, flags: EditFlags) => {
+      const schema = editors[await expectKind(flags.model, ['merge', 'levt'])].draft
+      return runTextCommand(text, flags, (signal) => {
         const { mode, locked } = flags
         const given = { ...(mode === undefined ? {} : { mode }), ...(locked === undefined ? {} : { locked }) }
-        const settings = parseConfig(draftConfig, { ...refineOptions(flags), ...given, signal }, '')
+        const settings = parseConfig(schema, { ...refineOptions(flags), ...given, signal }, '')
         return { settings, draftOf: (context, draft) => editableDraft(context, draft, settings.locked) }
-      }),
-    )
+      })
+    })
 }
 
 const examples = `

@@ -3,15 +3,15 @@
 import { extname } from 'node:path'
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { batchConfig } from '../config.js'
 import { MergeError } from '../errors.js'
+import type { LoopSettings } from '../merge/refine.js'
 import { parseConfig } from '../parseConfig.js'
 import type { Corruption } from '../text/corruption.js'
 import { corruptionFrom, corruptionSpec } from '../text/corruptionSpec.js'
 import { type Example, openDataset, split } from '../text/dataset.js'
 import { evaluateModel } from '../training/evaluate.js'
-import { folderKind, refuse } from './anyModel.js'
-import { parseYaml, readRunConfig } from './configFile.js'
+import { editors, folderKind, isEditor, openEditingModel, refuse } from './anyModel.js'
+import { parseYaml, readAnyRunConfig } from './configFile.js'
 import { evaluateAnswers } from './evalRemedi.js'
 import { evaluationTable } from './evaluationTable.js'
 import { type DenoiseFlags, denoiseFlagNames, takesDenoising } from './generateBlocks.js'
@@ -19,7 +19,6 @@ import { holdInterrupts } from './interrupt.js'
 import {
   type ModelFlags,
   numberOf,
-  openModel,
   type RefineFlags,
   refineOptions,
   takesModel,
@@ -73,20 +72,21 @@ Examples:
 async function evaluate(flags: EvalFlags): Promise<void> {
   using interrupt = holdInterrupts(() => process.stderr.write('\nStopping after this round.\n'))
   const { limit, corruptionSeed } = parseConfig(evalFlags, flags, '')
-  if ((await folderKind(flags.model)) !== 'merge') {
+  const kind = await folderKind(flags.model)
+  if (!isEditor(kind)) {
     refuse(flags, [...mergeFlagNames], 'merge')
     process.stdout.write(`${await evaluateAnswers(flags, interrupt.signal)}\n`)
     return
   }
   refuse(flags, ['reward', ...denoiseFlagNames], 'remedi')
   const mode = flags.mode === undefined ? {} : { mode: flags.mode }
-  const settings = parseConfig(batchConfig, { ...refineOptions(flags), ...mode, signal: interrupt.signal }, '')
+  const settings = parseConfig(editors[kind].batch, { ...refineOptions(flags), ...mode, signal: interrupt.signal }, '')
   const asked = flags.corruption === undefined ? undefined : await corruptionOf(flags.corruption)
   const data = await dataOf(flags.data, limit)
   const corruption = asked ?? data.corruption
   checkDrafts(data.examples, { asked, corruption })
-  await using model = await openModel(flags)
-  const evaluation = await evaluateModel(model, data.examples, {
+  await using model = await openEditingModel(flags)
+  const evaluation = await evaluateModel<LoopSettings, object>(model, data.examples, {
     ...settings,
     corruptionSeed,
     ...(corruption === undefined ? {} : { corruption }),
@@ -119,7 +119,7 @@ async function dataOf(path: string, limit: number | undefined): Promise<EvalData
   if (!['.json', '.yaml', '.yml'].includes(extname(path).toLowerCase())) {
     return { examples: await openDataset({ file: path, ...(limit === undefined ? {} : { limit }) }) }
   }
-  const { data, heldOut: count, recipe, corruption } = await readRunConfig(path)
+  const { data, heldOut: count, recipe, corruption } = await readAnyRunConfig(path)
   const all = await openDataset(data)
   const held = count === 0 ? all : split(all, { heldOut: count, seed: recipe.seed }).heldOut
   const examples = held.slice(0, limit)

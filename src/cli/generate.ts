@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import { refineConfig } from '../config.js'
 import { promptDraft } from '../merge/draft.js'
 import { parseConfig } from '../parseConfig.js'
-import { type AnyModelFlags, folderKind, refuse } from './anyModel.js'
+import { type AnyModelFlags, expectKind, refuse } from './anyModel.js'
 import { type DenoiseFlags, denoiseFlagNames, generateBlocks, takesDenoising } from './generateBlocks.js'
 import { type RefineFlags, refineOptions, takesModel, takesRefinement } from './modelOptions.js'
 import { runTextCommand, type ShowFlags } from './textCommand.js'
@@ -24,7 +24,7 @@ export function addGenerate(program: Command): void {
     .option('--json', 'one JSON object a prompt')
     .addHelpText('after', examples)
     .action(async (prompt: string | undefined, flags: AnyModelFlags & RefineFlags & DenoiseFlags & ShowFlags) => {
-      if ((await folderKind(flags.model)) !== 'merge') {
+      if ((await expectKind(flags.model, ['merge', 'remedi', 'pretrained'])) !== 'merge') {
         refuse(flags, ['maxRounds', 'editThreshold', 'keepThreshold'], 'merge')
         return generateBlocks(prompt, flags)
       }

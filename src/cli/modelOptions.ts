@@ -50,14 +50,17 @@ export function takesRefinement(command: Command): Command {
 
 /** Loads the model that the flags name. */
 export async function openModel(flags: ModelFlags): Promise<MergeModel> {
-  const { device, dtype, threads } = flags
-  const placement = parseConfig(placementConfig, defined({ device, dtype }), '')
-  const options: LoadOptions = { ...placement, ...(threads === undefined ? {} : { threads }) }
-  return MergeModel.load(flags.model, options).catch((error: unknown) => {
+  return MergeModel.load(flags.model, placementOf(flags)).catch((error: unknown) => {
     // The engine knows the file, not the folder.
     if (!isMergeError(error, 'ERR_CHECKPOINT') || error.message.includes(flags.model)) throw error
     throw new MergeError(error.code, `${flags.model}: ${error.message}`, { cause: error.cause, details: error.details })
   })
+}
+
+/** Where a model runs, by the flags. */
+export function placementOf({ device, dtype, threads }: ModelFlags): LoadOptions {
+  const placement = parseConfig(placementConfig, defined({ device, dtype }), '')
+  return { ...placement, ...(threads === undefined ? {} : { threads }) }
 }
 
 /** The options of the loop among the flags. */

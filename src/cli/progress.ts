@@ -1,11 +1,12 @@
 // Progress: how a training run is doing, as one live line, as plain lines every few seconds, or as JSON lines.
 
+import type { LevtFigures } from '../baselines/levtTask.js'
 import type { RemediFigures } from '../remedi/task.js'
 import type { StepReport } from '../training/report.js'
 import type { Output } from './terminal.js'
 
 /** The report of a step of any family. */
-export type AnyReport = StepReport | StepReport<RemediFigures>
+export type AnyReport = StepReport | StepReport<RemediFigures> | StepReport<LevtFigures>
 
 /** How a run is shown. */
 export type ProgressStyle = 'live' | 'plain' | 'json'

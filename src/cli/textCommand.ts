@@ -1,12 +1,12 @@
 // textCommand: the loop that edit, generate and infill share: read texts, refine them, show the result or each round.
 
-import type { RefineConfig } from '../config.js'
 import type { Draft, DraftContext } from '../merge/draft.js'
+import { contextKey } from '../merge/editingModel.js'
 import { editRows } from '../merge/editResult.js'
-import type { Round } from '../merge/refine.js'
-import { sessionOf } from '../model.js'
+import type { LoopSettings, Round } from '../merge/refine.js'
+import { openEditingModel } from './anyModel.js'
 import { holdInterrupts } from './interrupt.js'
-import { type ModelFlags, openModel } from './modelOptions.js'
+import type { ModelFlags } from './modelOptions.js'
 import { visible, wantsColour, writeOutput } from './terminal.js'
 import { type InputText, inputTexts, placed } from './textInput.js'
 import { renderTrace } from './trace.js'
@@ -22,7 +22,7 @@ export interface ShowFlags {
 
 /** How a command reads a text, and how it refines it. */
 export interface TextWork {
-  readonly settings: RefineConfig
+  readonly settings: LoopSettings
   readonly draftOf: (context: DraftContext, text: string) => Draft
 }
 
@@ -34,8 +34,8 @@ export async function runTextCommand(
 ): Promise<void> {
   using interrupt = holdInterrupts(() => process.stderr.write('\nStopping after this round.\n'))
   const { settings, draftOf } = work(interrupt.signal)
-  await using model = await openModel(flags)
-  const context = { tokenizer: model.tokenizer, ...model.config }
+  await using model = await openEditingModel(flags)
+  const context = model[contextKey]
   const drafts = (inputs: readonly InputText[]): Draft[] =>
     inputs.map((input) => placed(input, (text) => draftOf(context, text)))
   for await (const inputs of inputTexts(argument, interrupt.signal)) {
@@ -45,7 +45,7 @@ export async function runTextCommand(
       for (const draft of group) await show(await traceDraft(model, draft, settings), flags, argument)
       continue
     }
-    const results = await editRows({ ...context, session: sessionOf(model) }, group, settings)
+    const results = await editRows(context, group, settings)
     for (const result of results) {
       process.stdout.write(`${flags.json === true ? JSON.stringify(result) : shownText(result.text, argument)}\n`)
     }

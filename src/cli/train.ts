@@ -10,7 +10,7 @@ import { RunFolder } from '../training/runFolder.js'
 import { type Assignment, parseAssignment, readAnyRunConfig } from './configFile.js'
 import { holdInterrupts } from './interrupt.js'
 import { numberOf } from './modelOptions.js'
-import { openRemediRun, openRun } from './openRun.js'
+import { openAnyRun } from './openRun.js'
 import { count, duration, showProgress } from './progress.js'
 import { checkConfig, checkData, clearRun, isFinished, writeRecord } from './runRecord.js'
 import { trainRun } from './trainRun.js'
@@ -83,7 +83,7 @@ async function train(path: string, flags: TrainFlags): Promise<void> {
     allowNondeterministic: flags.allowNondeterministic === true,
     warn,
   }
-  const run = await (config.family === 'remedi' ? openRemediRun(config, start) : openRun(config, start))
+  const run = await openAnyRun(config, start)
   await using model = run.model
   if (from !== undefined) await checkData(config.folder, run.print)
   await writeRecord(config, run.print)
@@ -96,7 +96,7 @@ async function train(path: string, flags: TrainFlags): Promise<void> {
   if (last === undefined) progress.note(`Nothing was left to do after step ${run.trainer.step}.`)
   if (last === undefined || flags.json === true) return
   const hint =
-    config.family === 'merge' ? ` Try:\n  merge-lm edit -m ${join(config.folder, 'model')} --trace "your text"` : ''
+    config.family !== 'remedi' ? ` Try:\n  merge-lm edit -m ${join(config.folder, 'model')} --trace "your text"` : ''
   const done = `${last.step} steps in ${duration(last.seconds)}. The model is in ${join(config.folder, 'model')}.`
   process.stderr.write(`${done}${hint}\n`)
 }

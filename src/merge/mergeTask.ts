@@ -5,7 +5,7 @@ import { MergeError } from '../errors.js'
 import { type Random, randomFrom } from '../random.js'
 import { packRows } from '../rows.js'
 import { valueAt } from '../training/schedule.js'
-import type { ReadNumber, Task, TokenExample } from '../training/task.js'
+import type { ReadNumber, Task, TaskRows, TokenExample } from '../training/task.js'
 import { drawKind, makeDraft } from './drafts.js'
 import type { LossTerms } from './losses.js'
 
@@ -54,12 +54,7 @@ export function mergeTask(recipe: Recipe, model: MergeTaskModel): Task<MergeFigu
         const targets = packRows(batch.map(({ target }) => target))
         return { drafts: targets, targets }
       }
-      const drafts = batch.map((example, row) => {
-        const random = randomFrom(recipe.seed, step, row, 'draft')
-        const kind = drawKind(recipe.drafts, example, random)
-        return makeDraft(kind, example, { maxLength, randomToken: (draw) => tokenOf(pool, example, draw) }, random)
-      })
-      const rows = { drafts: packRows(drafts), targets: packRows(batch.map(({ target }) => target)) }
+      const rows = draftedRows(recipe, maxLength, { batch, pool, step })
       return model.condition === 'draft' ? { ...rows, conditions: rows.drafts } : rows
     },
     decide: (at) => {
@@ -76,6 +71,28 @@ export function mergeTask(recipe: Recipe, model: MergeTaskModel): Task<MergeFigu
     figures: mergeFigures,
     warnings: recipe.freezeLayers > 0 && !model.pretrained ? [frozenNoise] : [],
   }
+}
+
+/** What the rows of a step are made of. */
+export interface StepExamples {
+  readonly batch: readonly TokenExample[]
+  /** All examples that were read ahead. */
+  readonly pool: readonly TokenExample[]
+  readonly step: number
+}
+
+/** Each example's draft, of a kind drawn by its share, and its target. */
+export function draftedRows(
+  recipe: Pick<Recipe, 'seed' | 'drafts'>,
+  maxLength: number,
+  { batch, pool, step }: StepExamples,
+): TaskRows {
+  const drafts = batch.map((example, row) => {
+    const random = randomFrom(recipe.seed, step, row, 'draft')
+    const kind = drawKind(recipe.drafts, example, random)
+    return makeDraft(kind, example, { maxLength, randomToken: (draw) => tokenOf(pool, example, draw) }, random)
+  })
+  return { drafts: packRows(drafts), targets: packRows(batch.map(({ target }) => target)) }
 }
 
 const frozenNoise =

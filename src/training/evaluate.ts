@@ -1,9 +1,10 @@
 // evaluateEdits and evaluateModel: how well a model edits held-out examples, in short and in full.
 
-import { type BatchOptions, batchConfig } from '../config.js'
+import type { RefineOptions } from '../config.js'
 import { MergeError } from '../errors.js'
+import type { BatchOptionsOf, EditingModel } from '../merge/editingModel.js'
 import { type EditResult, editResult } from '../merge/editResult.js'
-import type { MergeModel } from '../model.js'
+import type { LoopSettings } from '../merge/refine.js'
 import { parseConfig } from '../parseConfig.js'
 import { randomFrom } from '../random.js'
 import type { Corruption } from '../text/corruption.js'
@@ -22,7 +23,11 @@ import { judgedRow } from './judgedRow.js'
 import { pace } from './pace.js'
 import { refinedRows } from './refinedRows.js'
 
-export interface EvaluateOptions extends BatchOptions {
+/** How an evaluation edits, and what; O: the options of the model's family, by default those of MERGE. */
+export type EvaluateOptions<O = RefineOptions> = BatchOptionsOf<O> & DraftSource
+
+/** Where the drafts of an evaluation come from. */
+export interface DraftSource {
   /** Makes the draft of examples that have none of their own, by `corruptionSeed`. */
   readonly corruption?: Corruption
   /** Default 0. */
@@ -84,27 +89,27 @@ export interface ModelEvaluation {
 }
 
 /** Edits every example's draft, and every target as it is, and counts. */
-export async function evaluateEdits(
-  model: MergeModel,
+export async function evaluateEdits<S extends LoopSettings, O extends object>(
+  model: EditingModel<S, O>,
   examples: readonly Example[],
-  options: EvaluateOptions = {},
+  options?: EvaluateOptions<NoInfer<O>>,
 ): Promise<EditEvaluation> {
-  const { corruption, corruptionSeed = 0, ...editing } = options
-  const { batchRows: _, ...settings } = parseConfig(batchConfig, editing, '')
+  const { corruption, corruptionSeed = 0, ...editing }: DraftSource = options ?? {}
+  const settings = parseConfig(model.editSchemas.batch, editing, '')
   const pairs = await pairsOf(examples, corruption, corruptionSeed)
   const results = new Map<number, EditedExample>()
   let exact = 0
   let nothing = 0
   let rounds = 0
   let damaged = 0
-  for await (const row of refinedRows(model, pairs, sourceOf, editing)) {
+  for await (const row of refinedRows(model, pairs, sourceOf, settings)) {
     const result = editResult(model.tokenizer, row.draft, row.rounds, settings)
     results.set(row.index, { ...row.item, result })
     if (result.text === row.item.target) exact++
     if (row.item.source === row.item.target) nothing++
     rounds += result.rounds
   }
-  for await (const { item, last } of refinedRows(model, pairs, targetOf, editing)) {
+  for await (const { item, last } of refinedRows(model, pairs, targetOf, settings)) {
     if (last.text !== item.target) damaged++
   }
   const shareOf = (count: number): number => figureOf(count, pairs.length).value ?? 0
@@ -126,13 +131,14 @@ export async function evaluateEdits(
  * const { tokenEdits, calibration } = await evaluateModel(model, heldOut, { corruption: cleanUpNoise() })
  * console.log(tokenEdits.f05.value, calibration.ece.value)
  */
-export async function evaluateModel(
-  model: MergeModel,
+export async function evaluateModel<S extends LoopSettings, O extends object>(
+  model: EditingModel<S, O>,
   examples: readonly Example[],
-  options: EvaluateOptions = {},
+  options?: EvaluateOptions<NoInfer<O>>,
 ): Promise<ModelEvaluation> {
-  const { corruption, corruptionSeed = 0, ...editing } = options
-  const { keepThreshold } = parseConfig(batchConfig, editing, '')
+  const { corruption, corruptionSeed = 0, ...editing }: DraftSource = options ?? {}
+  const settings = parseConfig(model.editSchemas.batch, editing, '')
+  const { keepThreshold } = settings
   const all = await pairsOf(examples, corruption, corruptionSeed)
   const pairs = await fitting(model, all)
   const sums = { exact: 0, nothing: 0, changed: 0, tokens: 0, rounds: 0, passes: 0 }
@@ -141,7 +147,7 @@ export async function evaluateModel(
   let deletions = noAgreement
   const fills: JudgedFill[] = []
   const clock = { seconds: 0 }
-  for await (const row of timed(refinedRows(model, pairs, sourceOf, editing), clock)) {
+  for await (const row of timed(refinedRows(model, pairs, sourceOf, settings), clock)) {
     const { source, target } = row.item
     const judged = judgedRow(model.tokenizer, { ...row, target, keepThreshold })
     if (row.last.text === target) sums.exact++
@@ -154,7 +160,7 @@ export async function evaluateModel(
     deletions = addAgreement(deletions, judged.deletions)
     for (const fill of judged.fills) fills.push(fill)
   }
-  for await (const { item, last } of refinedRows(model, pairs, targetOf, editing)) {
+  for await (const { item, last } of refinedRows(model, pairs, targetOf, settings)) {
     if (last.text !== item.target) sums.changed++
   }
   const calibration = await calibrationOf(fills)
@@ -214,7 +220,10 @@ async function* timed<T>(source: AsyncIterable<T>, clock: { seconds: number }): 
   }
 }
 
-async function fitting({ tokenizer, config }: MergeModel, pairs: readonly Pair[]): Promise<Pair[]> {
+async function fitting(
+  { tokenizer, config }: Pick<EditingModel, 'tokenizer' | 'config'>,
+  pairs: readonly Pair[],
+): Promise<Pair[]> {
   const breathe = pace()
   const fits = (text: string): boolean => tokenizer.encode(text).length <= config.maxLength
   const kept: Pair[] = []

@@ -1,10 +1,8 @@
 // refinedRows: many texts through the loop of refinement, rows of like length together, the event loop never held.
 
-import { type BatchOptions, batchConfig } from '../config.js'
 import { type Draft, editableDraft } from '../merge/draft.js'
-import { type Round, refineRows } from '../merge/refine.js'
-import { type MergeModel, sessionOf } from '../model.js'
-import { parseConfig } from '../parseConfig.js'
+import { contextKey, type EditingModel } from '../merge/editingModel.js'
+import { type LoopSettings, type Round, refineRows } from '../merge/refine.js'
 import { byLength } from './batches.js'
 import { pace } from './pace.js'
 
@@ -24,15 +22,13 @@ export interface RefinedRow<T> {
 const batchTokens = 8192
 
 /** Refines a text of each item to the end; shorter rows come first. */
-export async function* refinedRows<T>(
-  model: MergeModel,
+export async function* refinedRows<T, S extends LoopSettings>(
+  model: Pick<EditingModel<S>, typeof contextKey>,
   items: readonly T[],
   textOf: (item: T) => string,
-  options: BatchOptions,
+  settings: S & { readonly batchRows: number },
 ): AsyncGenerator<RefinedRow<T>, void, undefined> {
-  const { batchRows, ...settings } = parseConfig(batchConfig, options, '')
-  const { tokenizer, config } = model
-  const context = { session: sessionOf(model), tokenizer, ...config }
+  const context = model[contextKey]
   const breathe = pace()
   // Drafts are made twice: typed arrays of a whole list that live on make the garbage collector hold the event loop.
   const lengths = new Int32Array(items.length)
@@ -47,7 +43,7 @@ export async function* refinedRows<T>(
     // The longest row of a batch is its last: it takes in rows up to the first that would make it too large.
     const fits = (end: number): boolean => (end + 1 - start) * lengthAt(order[end]) <= batchTokens
     let end = start + 1
-    while (end < order.length && end - start < batchRows && fits(end)) end++
+    while (end < order.length && end - start < settings.batchRows && fits(end)) end++
     const batch = order.slice(start, end).flatMap((index) => {
       return items.slice(index, index + 1).map((item) => ({ item, index, draft: editableDraft(context, textOf(item)) }))
     })

@@ -1,6 +1,8 @@
 // RunConfig: a whole training run as one file: model, tokenizer, data, corruption, recipe, and where it goes.
 
 import { z } from 'zod'
+import { levtConfig } from '../baselines/levtConfig.js'
+import { levtRecipe } from '../baselines/levtTask.js'
 import { loraConfig } from '../config/lora.js'
 import { modelConfig, pretrainedConfig, recipe } from '../config.js'
 import { remediConfig } from '../remedi/config.js'
@@ -56,7 +58,7 @@ const common = {
 /** The schema of a run's file, for a MERGE model. */
 export const runConfig = z
   .strictObject({
-    family: z.literal('merge').default('merge').describe('the kind of model: merge or remedi'),
+    family: z.literal('merge').default('merge').describe('the kind of model: merge, remedi or levt'),
     model: runModel.prefault({}).describe('shape of the model'),
     tokenizer: tokenizerConfig
       .optional()
@@ -115,17 +117,30 @@ export const remediRunConfig = z
     }
   })
 
+/** The schema of a run's file, for a Levenshtein Transformer. */
+export const levtRunConfig = z.strictObject({
+  family: z.literal('levt').describe('the kind of model'),
+  model: levtConfig.prefault({}).describe('shape of the model'),
+  tokenizer: tokenizerConfig.default(characters).describe('how text becomes tokens'),
+  ...common,
+  recipe: levtRecipe.prefault({}).describe('how the model is trained'),
+})
+
 export type RunConfig = Readonly<z.output<typeof runConfig>>
 export type RunConfigInput = z.input<typeof runConfig>
 export type RemediRunConfig = Readonly<z.output<typeof remediRunConfig>>
 export type RemediRunConfigInput = z.input<typeof remediRunConfig>
+export type LevtRunConfig = Readonly<z.output<typeof levtRunConfig>>
+export type LevtRunConfigInput = z.input<typeof levtRunConfig>
 /** The file of a run of any family. */
-export type AnyRunConfig = RunConfig | RemediRunConfig
+export type AnyRunConfig = RunConfig | RemediRunConfig | LevtRunConfig
+
+const runConfigs = { merge: runConfig, remedi: remediRunConfig, levt: levtRunConfig } as const
 
 /** The schema by the `family` that a file names, `merge` where it names none. */
-export function runSchema(file: unknown): typeof runConfig | typeof remediRunConfig {
-  const { family } = familySchema.parse(file)
-  return family === 'remedi' ? remediRunConfig : runConfig
+export function runSchema(file: unknown): z.ZodType<AnyRunConfig> {
+  return runConfigs[familySchema.parse(file).family]
 }
 
-const familySchema = z.looseObject({ family: z.unknown() }).catch({ family: undefined })
+// A word that is no family is refused by the schema of MERGE.
+const familySchema = z.looseObject({ family: z.enum(['merge', 'remedi', 'levt']) }).catch({ family: 'merge' })
