@@ -33,8 +33,7 @@ Levt::Levt(const Record& config)
 }
 
 States Levt::encode(const Rows& rows) const {
-  const nn::Packed packed =
-      nn::pack(rows, {options_.bos, options_.eos, options_.sep}, options_.placement.device);
+  const nn::Packed packed = nn::pack(rows, {options_.bos, options_.eos, options_.sep}, options_.placement.device);
   const auto dtype = options_.placement.dtype;
   const nn::View view = encoder_.view(packed.positions_T, packed.offsets, dtype);
   return {packed.offsets, encoder_.forward(encoder_.embed(packed, dtype), view)};

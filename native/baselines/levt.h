@@ -45,8 +45,8 @@ class Levt {
 // Packed positions of the rows' tokens, without their sentinels.
 std::vector<int64_t> token_positions(const States& states);
 
-// The head at the masks of some rows, in order, [M, V]; rows without a mask are not read. `passes` and `positions` count
-// what was.
+// The head at the masks of some rows, in order, [M, V]; rows without a mask are not read. `passes` and `positions`
+// count what was.
 struct Reading {
   int64_t passes = 0, positions = 0;
 };

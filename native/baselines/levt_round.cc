@@ -1,5 +1,5 @@
-// One round, without gradients. A row that a step left as it is keeps its states, so a round that changes nothing is one
-// pass; the paper's three are needed where tokens go and come.
+// One round, without gradients. A row that a step left as it is keeps its states, so a round that changes nothing is
+// one pass; the paper's three are needed where tokens go and come.
 #include "baselines/levt_round.h"
 
 #include <ATen/core/grad_mode.h>
@@ -29,8 +29,8 @@ States states_of(const Levt& model, const States& of_x, const Rows& x, const Ske
     for (int64_t t = 0; t < skeleton.rows.length(r) + 2; ++t) positions.push_back(begin + t);
     states.offsets.push_back(static_cast<int64_t>(positions.size()));
   }
-  states.hidden_TD = at::cat({of_x.hidden_TD, fresh.hidden_TD})
-                         .index_select(0, nn::index_tensor(positions, of_x.hidden_TD.device()));
+  states.hidden_TD =
+      at::cat({of_x.hidden_TD, fresh.hidden_TD}).index_select(0, nn::index_tensor(positions, of_x.hidden_TD.device()));
   return states;
 }
 

@@ -109,13 +109,13 @@ Tensor loss_of(const Levt& model, const LevtStep& options, const Rows& x, const 
     keep = kept_tokens(state, y);
   }
   const States states = encoded(model, state, tally.reading);
-  const Tensor keep_logits_N = model.keep(states.hidden_TD).index_select(0, nn::index_tensor(token_positions(states), device));
+  const Tensor keep_logits_N =
+      model.keep(states.hidden_TD).index_select(0, nn::index_tensor(token_positions(states), device));
   const Tensor keep_N = nn::index_tensor({keep.begin(), keep.end()}, device);
-  const Tensor deletion = keep.empty() ? keep_logits_N.sum()
-                                       : at::binary_cross_entropy_with_logits(
-                                             keep_logits_N, keep_N.to(keep_logits_N.scalar_type()));
-  const Tensor total =
-      options.deletion * deletion + options.placeholder * placeholder + options.token * token;
+  const Tensor deletion =
+      keep.empty() ? keep_logits_N.sum()
+                   : at::binary_cross_entropy_with_logits(keep_logits_N, keep_N.to(keep_logits_N.scalar_type()));
+  const Tensor total = options.deletion * deletion + options.placeholder * placeholder + options.token * token;
 
   // 5) what it says
   at::NoGradGuard no_grad;
@@ -144,8 +144,8 @@ Record run_levt(const Levt& model, const Record& step, const TrainBatch& batch, 
     const int64_t begin = rows * part / parts, end = rows * (part + 1) / parts;
     const double scale = static_cast<double>(end - begin) / static_cast<double>(rows);
     const Draws draws{options.seed, options.number, static_cast<uint64_t>(part)};
-    const Tensor total = loss_of(model, options, slice(batch.drafts, begin, end), slice(batch.targets, begin, end),
-                                 draws, scale, tally);
+    const Tensor total =
+        loss_of(model, options, slice(batch.drafts, begin, end), slice(batch.targets, begin, end), draws, scale, tally);
     // sync: a bad loss must stop before it reaches the weights.
     const double value = total.item<double>();
     if (!std::isfinite(value)) {
