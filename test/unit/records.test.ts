@@ -31,6 +31,7 @@ describe('records', () => {
     const wanted = sorted(
       fieldsRead(read('native/merge/model.cc'), 'config'),
       fieldsRead(read('native/nn/encoder_config.cc'), 'config'),
+      fieldsRead(read('native/nn/llama_block.cc'), 'config'),
       fieldsRead(read('native/nn/placement.cc'), 'config'),
       fieldsRead(read('native/family.cc'), 'config'),
     )
@@ -43,6 +44,7 @@ describe('records', () => {
     const sent = Object.keys(remediRecord(remediConfig.parse({}), ids, { seed: 0, start: 'random' }))
     const wanted = sorted(
       fieldsRead(read('native/remedi/model.cc'), 'config'),
+      fieldsRead(read('native/nn/token_stream.cc'), 'config'),
       fieldsRead(read('native/nn/lora.cc'), 'config'),
       fieldsRead(read('native/nn/llama_block.cc'), 'config'),
       fieldsRead(read('native/nn/placement.cc'), 'config'),
@@ -56,6 +58,7 @@ describe('records', () => {
     const sent = Object.keys(gptRecord(gptConfig.parse({}), 300, { seed: 0, start: 'random' }))
     const wanted = sorted(
       fieldsRead(read('native/baselines/gpt.cc'), 'config'),
+      fieldsRead(read('native/nn/token_stream.cc'), 'config'),
       fieldsRead(read('native/nn/llama_block.cc'), 'config'),
       fieldsRead(read('native/nn/placement.cc'), 'config'),
       fieldsRead(read('native/family.cc'), 'config'),
