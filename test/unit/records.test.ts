@@ -72,6 +72,7 @@ describe('records', () => {
     const wanted = sorted(
       fieldsRead(read('native/baselines/levt.cc'), 'config'),
       fieldsRead(read('native/nn/encoder_config.cc'), 'config'),
+      fieldsRead(read('native/nn/llama_block.cc'), 'config'),
       fieldsRead(read('native/nn/placement.cc'), 'config'),
       fieldsRead(read('native/family.cc'), 'config'),
     )
