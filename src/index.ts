@@ -7,6 +7,7 @@ export {
   type GptPretrainedOptions,
 } from './baselines/gpt.js'
 export { type GptConfig, type GptOptions, gptConfig } from './baselines/gptConfig.js'
+export { type GptEditOptions, gptEditConfig } from './baselines/gptEdit.js'
 export {
   type GptAnswer,
   type GptGenerateConfig,
@@ -41,24 +42,33 @@ export type {
   RefineOptions,
 } from './config.js'
 export { modelConfig, recipe, refineConfig } from './config.js'
+export type {
+  DraftText,
+  EditingModel,
+  Editor,
+  EditResult,
+  Round,
+  RuleReason,
+  StopReason,
+  TextSpan,
+  TokenDraft,
+  TokenSpan,
+} from './editor.js'
 export { type ErrorCode, errorCodes, isMergeError, MergeError, type MergeErrorOptions } from './errors.js'
 export { type Ablation, type AblationChanges, type AblationVariant, ablations } from './merge/ablations.js'
 export { type AlignmentInput, type AxeInput, axeLoss, ctcLoss, oaxeLoss } from './merge/alignmentLosses.js'
 export { editDistance } from './merge/distance.js'
-export type { DraftText, HoledText, TextSpan } from './merge/draft.js'
+export type { HoledText } from './merge/draft.js'
 export type { DraftExample, DraftKind } from './merge/drafts.js'
-export { type BatchOptionsOf, type DraftOptionsOf, EditingModel, type EditSchemas } from './merge/editingModel.js'
-export type { EditResult } from './merge/editResult.js'
 export * from './merge/literalLosses.js'
 export * from './merge/losses.js'
 export type { MergeFigures } from './merge/mergeTask.js'
-export type { LoopSettings, Round } from './merge/refine.js'
-export type { TokenSpan } from './merge/rowState.js'
+export type { LoopSettings } from './merge/refine.js'
+export { type BatchOptionsOf, type DraftOptionsOf, type EditSchemas, RoundModel } from './merge/roundModel.js'
 export {
   type ConfidenceMeasure,
   confidenceOf,
   type RoundOutcome,
-  type StopReason,
   type StopRule,
   stopReason,
 } from './merge/stopping.js'
@@ -137,7 +147,6 @@ export {
   wordEditAgreement,
 } from './training/editScores.js'
 export {
-  type DraftSource,
   type EditEvaluation,
   type EditedExample,
   type EvaluateOptions,
@@ -151,9 +160,6 @@ export { type MaskedAccuracy, maskedAccuracy } from './training/maskedAccuracy.j
 export type { CommonReport } from './training/report.js'
 export type { ModelKind } from './training/resume.js'
 export {
-  type LevtRunConfig,
-  type LevtRunConfigInput,
-  levtRunConfig,
   type RemediRunConfig,
   type RemediRunConfigInput,
   type RunConfig,

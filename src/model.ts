@@ -23,13 +23,13 @@ import {
   refineConfig,
   roundRecord,
 } from './config.js'
+import type { EditResult } from './editor.js'
 import { isMergeError, MergeError } from './errors.js'
 import { type HoledText, holedDraft, promptDraft } from './merge/draft.js'
-import { contextKey, EditingModel } from './merge/editingModel.js'
-import type { EditResult } from './merge/editResult.js'
 import { type MergeFigures, mergeTask } from './merge/mergeTask.js'
+import { contextKey, RoundModel } from './merge/roundModel.js'
 import type { NativeRecord, NativeSession } from './native.js'
-import { filled, sessionKey } from './openModel.js'
+import { filled, parameterCountOf, sessionKey } from './openModel.js'
 import { parseConfig } from './parseConfig.js'
 import { openPretrained } from './pretrained/pretrained.js'
 import { checkpointError, readJson, verifyFolder, writeJson } from './savedFolder.js'
@@ -57,10 +57,6 @@ export type LoadOptions = z.input<typeof placementConfig> & { readonly threads?:
 export function sessionOf(model: Pick<TrainableModel, typeof sessionKey>): NativeSession {
   return model[sessionKey]
 }
-
-/** How MERGE models edit. */
-export const mergeEditSchemas = { refine: refineConfig, draft: draftConfig, batch: batchConfig } as const
-
 /** A model over a session that is already open; only for tests of the loops. */
 export let modelOver: (
   session: NativeSession,
@@ -68,6 +64,8 @@ export let modelOver: (
   tokenizer: Tokenizer,
   pretrained?: boolean,
 ) => Promise<MergeModel>
+
+const editSchemas = { refine: refineConfig, draft: draftConfig, batch: batchConfig } as const
 
 /**
  * A model. Every method runs off the event loop; a model that was disposed rejects with `ERR_DISPOSED`.
@@ -77,12 +75,12 @@ export let modelOver: (
  * const { text, edits } = await model.edit('he go to school yesteday')
  */
 export class MergeModel
-  extends EditingModel<RefineConfig, RefineOptions>
+  extends RoundModel<RefineConfig, RefineOptions>
   implements TrainableModel<RecipeOptions, Recipe, MergeFigures>
 {
   readonly family = 'merge'
   /** The options of `edit`, `refine` and `refineBatch`. In mode `auto`, the default, the gate leaves alone what needs no edit. */
-  readonly editSchemas = mergeEditSchemas
+  readonly editSchemas = editSchemas
   readonly recipeSchema = recipe
   readonly config: ModelConfig
   readonly tokenizer: Tokenizer
@@ -94,9 +92,8 @@ export class MergeModel
   // Tests of the loops make a model by `modelOver`.
   static {
     modelOver = async (session, config, tokenizer, pretrained = false) => {
-      const parameters = await session.parameters()
-      const sizes = parameters.map(({ shape }) => shape.reduce((product, size) => product * size, 1))
-      return new MergeModel(session, config, tokenizer, { parameterCount: sum(sizes), pretrained })
+      const parameterCount = await parameterCountOf(session)
+      return new MergeModel(session, config, tokenizer, { parameterCount, pretrained })
     }
   }
 
@@ -185,7 +182,7 @@ export class MergeModel
 
   /** What a recipe lets it learn. */
   task(recipe: Recipe): Task<MergeFigures> {
-    return mergeTask(recipe, { ...this.config, pretrained: this.pretrained })
+    return mergeTask(recipe, { ...this.config, pretrained: this.pretrained, sep: this.tokenizer.special.sep })
   }
 
   /** Writes the model's files, without a manifest, into a folder that is being written. */
@@ -234,5 +231,3 @@ const savedConfig = z.strictObject({
 })
 
 const defaultMaxLength = 256
-
-const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)

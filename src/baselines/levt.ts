@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { placementConfig } from '../config.js'
 import { MergeError } from '../errors.js'
-import { contextKey, EditingModel } from '../merge/editingModel.js'
+import { contextKey, RoundModel } from '../merge/roundModel.js'
 import type { NativeSession } from '../native.js'
-import { filled, sessionKey } from '../openModel.js'
+import { filled, parameterCountOf, sessionKey } from '../openModel.js'
 import { givenOf, parseConfig } from '../parseConfig.js'
 import { readJson, verifyFolder, writeJson } from '../savedFolder.js'
 import { openSession, type SessionStart } from '../session.js'
@@ -49,7 +49,7 @@ export type LevtLoadOptions = z.input<typeof placementConfig> & { readonly threa
  * const { text } = await model.edit('he go to school yesteday')
  */
 export class LevtModel
-  extends EditingModel<LevtRefineConfig, LevtRefineOptions>
+  extends RoundModel<LevtRefineConfig, LevtRefineOptions>
   implements TrainableModel<LevtRecipeOptions, LevtRecipe, LevtFigures>
 {
   readonly family = 'levt'
@@ -94,10 +94,7 @@ export class LevtModel
     const { pad, bos, eos, mask, sep } = tokenizer.special
     const vocabulary = { vocabulary: tokenizer.vocabularySize, pad, bos, eos, mask, sep }
     const session = await openSession(start, (seed) => levtRecord(config, vocabulary, seed))
-    const parameters = await session.parameters()
-    const sizes = parameters.map(({ shape }) => shape.reduce((product, size) => product * size, 1))
-    const parameterCount = sizes.reduce((sum, size) => sum + size, 0)
-    return new LevtModel(session, { config, tokenizer, parameterCount })
+    return new LevtModel(session, { config, tokenizer, parameterCount: await parameterCountOf(session) })
   }
 
   /** What a recipe lets it learn. */
@@ -114,7 +111,8 @@ export class LevtModel
 
   override get [contextKey]() {
     const { tokenizer, config } = this
-    return { session: this[sessionKey], tokenizer, maxLength: config.maxLength, recordOf: levtRoundRecord }
+    const plain = { condition: 'none', encodings: 'three' } as const
+    return { ...plain, session: this[sessionKey], tokenizer, maxLength: config.maxLength, recordOf: levtRoundRecord }
   }
 }
 

@@ -2,8 +2,10 @@
 
 import { z } from 'zod'
 import { checkBest, commonRecipe, number, recipeFields, updateRecord, withLength } from '../config.js'
-import { draftedRows } from '../merge/mergeTask.js'
+import { MergeError } from '../errors.js'
+import { drawnDrafts } from '../merge/mergeTask.js'
 import type { NativeRecord } from '../native.js'
+import { packRows } from '../rows.js'
 import { valueAt } from '../training/schedule.js'
 import type { Task } from '../training/task.js'
 
@@ -82,7 +84,16 @@ export function levtStepRecord<C extends { readonly step: number; readonly learn
 export function levtTask(recipe: LevtRecipe, maxLength: number): Task<LevtFigures> {
   return {
     lengthOf: ({ target, source }) => Math.max(target.length, source?.length ?? 0),
-    rows: (batch, pool, step) => draftedRows(recipe, maxLength, { batch, pool, step }),
+    rows(batch, pool, step) {
+      if (batch.some(({ condition }) => condition !== undefined)) {
+        throw new MergeError(
+          'ERR_INPUT',
+          'condition: expected none for a model of family levt, whose only input is the draft',
+        )
+      }
+      const drafts = drawnDrafts(recipe, maxLength, { batch, pool, step })
+      return { drafts: packRows(drafts), targets: packRows(batch.map(({ target }) => target)) }
+    },
     decide: (at) => levtStepRecord(recipe, { step: at.step, learningRate: valueAt(recipe.learningRate, at) }),
     figures: (number) => ({
       terms: { deletion: number('deletion'), placeholder: number('placeholder'), token: number('token') },

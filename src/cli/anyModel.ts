@@ -1,31 +1,16 @@
 // anyModel: what kind of model a folder holds, and that model opened with the flags of a command.
 
 import { z } from 'zod'
-import { LevtModel } from '../baselines/levt.js'
-import { levtEditSchemas } from '../baselines/levtConfig.js'
 import { isMergeError, MergeError } from '../errors.js'
-import { type MergeModel, mergeEditSchemas } from '../model.js'
+import type { MergeModel } from '../model.js'
 import { parseConfig } from '../parseConfig.js'
 import { RemediModel } from '../remedi/model.js'
 import { checkpointError, readJson } from '../savedFolder.js'
-import { type ModelFlags, openModel, placementOf } from './modelOptions.js'
+import { type BaselineFamily, type BaselineModel, baselineFamilies, isBaseline, openBaseline } from './baselines.js'
+import { type AnyModelFlags, openModel } from './modelOptions.js'
 
-/** The families of our model folders, as config.json names them, and what opens them. */
-const families = { merge: openMergeModel, remedi: openRemediModel, levt: openLevtModel } as const
-
-/** The families whose models edit drafts round by round, and their options. */
-export const editors = { merge: mergeEditSchemas, levt: levtEditSchemas } as const
-
-/** The kinds of model folders: those of ours, and checkpoints of other programs. */
-export type FolderKind = keyof typeof families | 'pretrained'
-export type EditorKind = keyof typeof editors
-/** A model of any kind. */
-export type AnyModel = MergeModel | RemediModel | LevtModel
-
-/** Flags of commands that take models of every kind. */
-export interface AnyModelFlags extends ModelFlags {
-  readonly weightDtype?: string
-}
+/** The kinds of model folders: the families of ours, and checkpoints of other programs. */
+export type FolderKind = 'merge' | 'remedi' | 'pretrained' | BaselineFamily
 
 /** Reads config.json alone. A folder without one is taken for ours, which then says what it lacks. */
 export async function folderKind(folder: string): Promise<FolderKind> {
@@ -35,48 +20,25 @@ export async function folderKind(folder: string): Promise<FolderKind> {
       throw error
     },
   )
-  if (config.family === undefined) return 'pretrained'
-  if (isKeyOf(families, config.family)) return config.family
-  const known = Object.keys(families).map((family) => JSON.stringify(family))
-  throw checkpointError(folder, `config.json: family: expected ${known.join(' or ')}`)
+  const { family } = config
+  if (family === 'merge' || family === 'remedi' || isBaseline(family)) return family
+  if (family === undefined) return 'pretrained'
+  throw checkpointError(folder, `config.json: family: expected merge, remedi or ${baselineFamilies.join(', ')}`)
 }
 
-/** Whether a folder's model edits drafts round by round. */
-export const isEditor = (kind: FolderKind): kind is EditorKind => isKeyOf(editors, kind)
-
-/** The kind of a folder, which must be one of those that a command takes. */
-export async function expectKind<K extends FolderKind>(folder: string, kinds: readonly K[]): Promise<K> {
-  const received = await folderKind(folder)
-  const kind = kinds.find((each) => each === received)
-  if (kind !== undefined) return kind
-  const families = kinds.filter((each) => each !== 'pretrained').join(' or ')
-  throw new MergeError('ERR_CONFIG', `model: expected one of family ${families}, received ${received}`)
-}
-
-function isKeyOf<T extends object>(table: T, key: unknown): key is keyof T {
-  return typeof key === 'string' && Object.hasOwn(table, key)
-}
+/** A model of any family. */
+export type AnyModel = MergeModel | RemediModel | BaselineModel
 
 /** Opens a model of any kind. */
 export async function openAnyModel(flags: AnyModelFlags): Promise<AnyModel> {
   const kind = await folderKind(flags.model)
-  return families[kind === 'pretrained' ? 'remedi' : kind](flags)
-}
-
-/** Opens a model that edits drafts round by round. */
-export async function openEditingModel(flags: AnyModelFlags): Promise<MergeModel | LevtModel> {
-  const kind = await expectKind(flags.model, ['merge', 'levt'])
-  return families[kind](flags)
+  if (isBaseline(kind)) return openBaseline(kind, flags)
+  return kind === 'merge' ? openMergeModel(flags) : openRemediModel(flags)
 }
 
 async function openMergeModel({ weightDtype, ...flags }: AnyModelFlags): Promise<MergeModel> {
-  refuse({ weightDtype }, ['weightDtype'], 'remedi, received merge')
-  return openModel(flags)
-}
-
-async function openLevtModel({ weightDtype, ...flags }: AnyModelFlags): Promise<LevtModel> {
-  refuse({ weightDtype }, ['weightDtype'], 'remedi, received levt')
-  return LevtModel.load(flags.model, placementOf(flags))
+  if (weightDtype === undefined) return openModel(flags)
+  throw new MergeError('ERR_CONFIG', `weight-dtype: expected a model of family remedi, received merge`)
 }
 
 const placement = z.strictObject({
@@ -91,9 +53,11 @@ export async function openRemediModel(flags: AnyModelFlags): Promise<RemediModel
   const given = Object.entries({ device, dtype, weightDtype }).filter(([, value]) => value !== undefined)
   const parsed = parseConfig(placement, Object.fromEntries(given), '')
   const options = { ...parsed, ...(threads === undefined ? {} : { threads }) }
-  return (await folderKind(flags.model)) === 'remedi'
-    ? RemediModel.load(flags.model, options)
-    : RemediModel.fromPretrained(flags.model, options)
+  const kind = await folderKind(flags.model)
+  if (kind !== 'remedi' && kind !== 'pretrained') {
+    throw new MergeError('ERR_CONFIG', `model: expected a model of family remedi, received ${kind}`)
+  }
+  return kind === 'remedi' ? RemediModel.load(flags.model, options) : RemediModel.fromPretrained(flags.model, options)
 }
 
 /** Refuses flags that only another family takes: they would do nothing. */

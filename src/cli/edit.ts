@@ -1,10 +1,21 @@
 // merge-lm edit: repairs a text, or every line of stdin.
 
 import type { Command } from 'commander'
+import type { LevtModel } from '../baselines/levt.js'
+import { levtEditSchemas } from '../baselines/levtConfig.js'
+import { draftConfig } from '../config.js'
 import { editableDraft } from '../merge/draft.js'
 import { parseConfig } from '../parseConfig.js'
-import { editors, expectKind } from './anyModel.js'
-import { type ModelFlags, type RefineFlags, refineOptions, takesModel, takesRefinement } from './modelOptions.js'
+import { folderKind, refuse } from './anyModel.js'
+import { editorOptions, editWithBaseline, isBaseline, openBaseline } from './baselines.js'
+import {
+  type ModelFlags,
+  openModel,
+  type RefineFlags,
+  refineOptions,
+  takesModel,
+  takesRefinement,
+} from './modelOptions.js'
 import { runTextCommand, type ShowFlags } from './textCommand.js'
 import { parseSpans } from './textInput.js'
 
@@ -20,7 +31,8 @@ export function addEdit(program: Command): void {
     .summary('repair a text, or every line of stdin')
     .description(
       'Repairs a text. In mode auto the gate decides whether a text needs an edit at all; in mode edit the deleter is ' +
-        'always asked; in mode gen nothing is deleted. Without a text, each line of stdin gives one line of stdout.',
+        'always asked; in mode gen nothing is deleted. Without a text, each line of stdin gives one line of stdout. ' +
+        'Of the baselines, levt edits in rounds, too, and gpt, trained on pairs, writes the target of the text.',
     )
     .argument('[text]', 'the text; left out or "-": lines of stdin')
   takesRefinement(takesModel(command).option('--mode <mode>', 'auto, edit or gen (default: auto)'))
@@ -30,11 +42,23 @@ export function addEdit(program: Command): void {
     .option('--json', 'one JSON object a text: text, edits with offsets, rounds, stopReason, confidence')
     .addHelpText('after', examples)
     .action(async (text: string | undefined, flags: EditFlags) => {
-      const schema = editors[await expectKind(flags.model, ['merge', 'levt'])].draft
-      return runTextCommand(text, flags, (signal) => {
-        const { mode, locked } = flags
-        const given = { ...(mode === undefined ? {} : { mode }), ...(locked === undefined ? {} : { locked }) }
-        const settings = parseConfig(schema, { ...refineOptions(flags), ...given, signal }, '')
+      const kind = await folderKind(flags.model)
+      const locked = flags.locked === undefined ? {} : { locked: flags.locked }
+      if (kind === 'levt') {
+        refuse(flags, ['mode'], 'merge')
+        const open = (): Promise<LevtModel> => openBaseline(kind, flags)
+        return runTextCommand(text, flags, open, (signal) => {
+          const settings = parseConfig(levtEditSchemas.draft, { ...editorOptions(kind, flags), ...locked, signal }, '')
+          return { settings, draftOf: (context, draft) => editableDraft(context, draft, settings.locked) }
+        })
+      }
+      if (isBaseline(kind)) {
+        refuse(flags, ['mode', 'locked', 'trace', 'traceSvg'], 'merge')
+        return editWithBaseline(kind, text, flags)
+      }
+      return runTextCommand(text, flags, openModel, (signal) => {
+        const mode = flags.mode === undefined ? {} : { mode: flags.mode }
+        const settings = parseConfig(draftConfig, { ...refineOptions(flags), ...mode, ...locked, signal }, '')
         return { settings, draftOf: (context, draft) => editableDraft(context, draft, settings.locked) }
       })
     })

@@ -3,14 +3,15 @@
 import { extname } from 'node:path'
 import type { Command } from 'commander'
 import { z } from 'zod'
+import { batchConfig } from '../config.js'
 import { MergeError } from '../errors.js'
-import type { LoopSettings } from '../merge/refine.js'
 import { parseConfig } from '../parseConfig.js'
 import type { Corruption } from '../text/corruption.js'
 import { corruptionFrom, corruptionSpec } from '../text/corruptionSpec.js'
 import { type Example, openDataset, split } from '../text/dataset.js'
 import { evaluateModel } from '../training/evaluate.js'
-import { editors, folderKind, isEditor, openEditingModel, refuse } from './anyModel.js'
+import { type FolderKind, folderKind, refuse } from './anyModel.js'
+import { editorOptions, isBaseline, openBaseline } from './baselines.js'
 import { parseYaml, readAnyRunConfig } from './configFile.js'
 import { evaluateAnswers } from './evalRemedi.js'
 import { evaluationTable } from './evaluationTable.js'
@@ -19,6 +20,7 @@ import { holdInterrupts } from './interrupt.js'
 import {
   type ModelFlags,
   numberOf,
+  openModel,
   type RefineFlags,
   refineOptions,
   takesModel,
@@ -73,26 +75,35 @@ async function evaluate(flags: EvalFlags): Promise<void> {
   using interrupt = holdInterrupts(() => process.stderr.write('\nStopping after this round.\n'))
   const { limit, corruptionSeed } = parseConfig(evalFlags, flags, '')
   const kind = await folderKind(flags.model)
-  if (!isEditor(kind)) {
+  if (kind === 'remedi' || kind === 'pretrained') {
     refuse(flags, [...mergeFlagNames], 'merge')
     process.stdout.write(`${await evaluateAnswers(flags, interrupt.signal)}\n`)
     return
   }
   refuse(flags, ['reward', ...denoiseFlagNames], 'remedi')
-  const mode = flags.mode === undefined ? {} : { mode: flags.mode }
-  const settings = parseConfig(editors[kind].batch, { ...refineOptions(flags), ...mode, signal: interrupt.signal }, '')
+  // Options are checked before anything is read.
+  const settings = editingOptions(kind, flags, interrupt.signal)
   const asked = flags.corruption === undefined ? undefined : await corruptionOf(flags.corruption)
   const data = await dataOf(flags.data, limit)
   const corruption = asked ?? data.corruption
   checkDrafts(data.examples, { asked, corruption })
-  await using model = await openEditingModel(flags)
-  const evaluation = await evaluateModel<LoopSettings, object>(model, data.examples, {
+  await using model = await (isBaseline(kind) ? openBaseline(kind, flags) : openModel(flags))
+  const evaluation = await evaluateModel<object>(model, data.examples, {
     ...settings,
     corruptionSeed,
     ...(corruption === undefined ? {} : { corruption }),
   })
   const text = flags.json === true ? JSON.stringify(evaluation) : evaluationTable(evaluation)
   process.stdout.write(`${text}\n`)
+}
+
+function editingOptions(kind: FolderKind, flags: EvalFlags, signal: AbortSignal): object {
+  if (isBaseline(kind)) {
+    refuse(flags, ['mode'], 'merge')
+    return { ...editorOptions(kind, flags), signal }
+  }
+  const mode = flags.mode === undefined ? {} : { mode: flags.mode }
+  return parseConfig(batchConfig, { ...refineOptions(flags), ...mode, signal }, '')
 }
 
 const mergeFlagNames = [

@@ -4,8 +4,14 @@ import type { Command } from 'commander'
 import { infillConfig } from '../config.js'
 import { holedDraft } from '../merge/draft.js'
 import { parseConfig } from '../parseConfig.js'
-import { expectKind } from './anyModel.js'
-import { type ModelFlags, type RefineFlags, refineOptions, takesModel, takesRefinement } from './modelOptions.js'
+import {
+  type ModelFlags,
+  openModel,
+  type RefineFlags,
+  refineOptions,
+  takesModel,
+  takesRefinement,
+} from './modelOptions.js'
 import { runTextCommand, type ShowFlags } from './textCommand.js'
 
 interface InfillFlags extends ModelFlags, RefineFlags, ShowFlags {
@@ -24,14 +30,13 @@ export function addInfill(program: Command): void {
     .option('--trace', 'show every round')
     .option('--json', 'one JSON object a text')
     .addHelpText('after', examples)
-    .action(async (text: string | undefined, flags: InfillFlags) => {
-      await expectKind(flags.model, ['merge'])
-      return runTextCommand(text, flags, (signal) => {
+    .action((text: string | undefined, flags: InfillFlags) =>
+      runTextCommand(text, flags, openModel, (signal) => {
         const given = flags.hole === undefined ? {} : { hole: flags.hole }
         const settings = parseConfig(infillConfig, { mode: 'gen', ...refineOptions(flags), ...given, signal }, '')
         return { settings, draftOf: (context, holed) => holedDraft(context, holed, settings.hole) }
-      })
-    })
+      }),
+    )
 }
 
 const examples = `

@@ -4,11 +4,10 @@ import type { Command } from 'commander'
 import { MergeError } from '../errors.js'
 import { sessionOf } from '../model.js'
 import type { NativeArray } from '../native.js'
-import type { RemediModel } from '../remedi/model.js'
 import { packRows } from '../rows.js'
 import { type Manifest, verifyFolder } from '../savedFolder.js'
-import { type AnyModel, type AnyModelFlags, folderKind, isEditor, openAnyModel, refuse } from './anyModel.js'
-import { takesModel } from './modelOptions.js'
+import { type AnyModel, folderKind, openAnyModel } from './anyModel.js'
+import { type AnyModelFlags, takesModel } from './modelOptions.js'
 import { writeOutput } from './terminal.js'
 
 interface InspectFlags extends AnyModelFlags {
@@ -38,10 +37,7 @@ export function addInspect(program: Command): void {
     .option('--text <text>', 'a text instead of ids')
     .option('--prompt-tokens <ids>', 'RemeDi: the row is a block behind this prompt, which sees itself alone')
     .option('--no-cache', 'RemeDi: read prompt and block together, not the block behind a cached prompt')
-    .option(
-      '--outputs <names>',
-      `some of ${outputNames.merge.join(',')}; RemeDi: ${outputNames.remedi.join(',')}; LevT: ${outputNames.levt.join(',')}`,
-    )
+    .option('--outputs <names>', `some of ${outputNames.merge.join(',')}; ${otherOutputs()}`)
     .option('--json [file]', 'as JSON, to stdout or to a file')
     .addHelpText('after', examples)
     .action(inspectModel)
@@ -50,8 +46,17 @@ export function addInspect(program: Command): void {
 const outputNames = {
   merge: ['hidden', 'logits', 'keep', 'gate', 'score', 'counts'],
   remedi: ['hidden', 'logits', 'confidence'],
+  gpt: ['hidden', 'logits'],
   levt: ['hidden', 'logits', 'keep', 'counts'],
 } as const
+
+/** The outputs of the other families, for the help. */
+function otherOutputs(): string {
+  const { merge: _, ...others } = outputNames
+  return Object.entries(others)
+    .map(([family, names]) => `${family}: ${names.join(',')}`)
+    .join('; ')
+}
 
 const examples = `
 Examples:
@@ -72,7 +77,9 @@ async function inspectModel(flags: InspectFlags): Promise<void> {
   if (unknown !== undefined) {
     throw new MergeError('ERR_CONFIG', `outputs: expected some of ${known.join(', ')}, received ${unknown}`)
   }
-  if (isEditor(kind)) refuse(flags, ['promptTokens'], `remedi, received ${kind}`)
+  if (kind !== 'remedi' && kind !== 'pretrained' && flags.promptTokens !== undefined) {
+    throw new MergeError('ERR_CONFIG', `prompt-tokens: expected a model of family remedi, received ${kind}`)
+  }
   // A folder of another program has no manifest to verify.
   const manifest = kind === 'pretrained' ? undefined : await verifyFolder(flags.model)
   await using model = await openAnyModel(flags)
@@ -117,7 +124,7 @@ function rowOf(flags: InspectFlags, model: AnyModel): Int32Array | undefined {
 
 function idsOf(name: string, flag: string, model: AnyModel): Int32Array {
   const ids = flag.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)))
-  const vocabularySize = model.family === 'remedi' ? embeddingsOf(model) : model.tokenizer.vocabularySize
+  const vocabularySize = embeddingsOf(model)
   const wrong = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
   if (wrong >= 0) {
     const received = flag.split(',')[wrong] ?? ''
@@ -130,7 +137,8 @@ function idsOf(name: string, flag: string, model: AnyModel): Int32Array {
 }
 
 // A checkpoint may have more rows in its embedding than its tokenizer has ids.
-const embeddingsOf = (model: RemediModel): number => model.config.embeddings ?? model.tokenizer.vocabularySize
+const embeddingsOf = ({ config, tokenizer }: AnyModel): number =>
+  ('embeddings' in config ? config.embeddings : undefined) ?? tokenizer.vocabularySize
 
 async function factsOf(model: AnyModel, manifest: Manifest | undefined) {
   const { kind, vocabularySize, special } = model.tokenizer

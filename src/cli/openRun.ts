@@ -1,9 +1,6 @@
 // openRun: from a run's configuration to a model, its data and its trainer.
 
-import { LevtModel } from '../baselines/levt.js'
-import type { LevtFigures, LevtRecipe, LevtRecipeOptions } from '../baselines/levtTask.js'
 import { MergeError } from '../errors.js'
-import type { EditingModel } from '../merge/editingModel.js'
 import { MergeModel } from '../model.js'
 import { RemediModel } from '../remedi/model.js'
 import type { RemediRecipe, RemediRecipeOptions } from '../remedi/recipe.js'
@@ -21,13 +18,7 @@ import { unknownMetric } from '../training/best.js'
 import type { FoundCheckpoint } from '../training/checkpoint.js'
 import { evaluateEdits } from '../training/evaluate.js'
 import { evaluateRemedi } from '../training/evaluateRemedi.js'
-import {
-  type AnyRunConfig,
-  type LevtRunConfig,
-  type RemediRunConfig,
-  type RunConfig,
-  tokenizerConfig,
-} from '../training/runConfig.js'
+import { type RemediRunConfig, type RunConfig, tokenizerConfig } from '../training/runConfig.js'
 import { type ResumeOptions, Trainer } from '../training/trainer.js'
 import { folderKind } from './anyModel.js'
 import { type DataPrint, dataPrint } from './runRecord.js'
@@ -52,13 +43,6 @@ export interface OpenRemediRun extends Omit<OpenRun, 'model' | 'trainer'> {
   readonly evaluate: () => Promise<Record<string, number>>
 }
 
-/** A run of a Levenshtein Transformer that is ready to start. */
-export interface OpenLevtRun extends Omit<OpenRun, 'model' | 'trainer'> {
-  readonly model: LevtModel
-  readonly trainer: LevtTrainer
-}
-
-type LevtTrainer = Trainer<LevtModel, LevtRecipeOptions, LevtRecipe, LevtFigures>
 type RemediTrainer = Trainer<RemediModel, RemediRecipeOptions, RemediRecipe, RemediFigures>
 
 /** Where a run starts: at its first step, or after a checkpoint. */
@@ -66,59 +50,33 @@ export interface RunStart extends Pick<ResumeOptions, 'threads' | 'allowNondeter
   readonly from?: FoundCheckpoint
 }
 
-/** Opens a run of any family. */
-export function openAnyRun(config: AnyRunConfig, start: RunStart = {}): Promise<OpenRun | OpenRemediRun | OpenLevtRun> {
-  switch (config.family) {
-    case 'merge':
-      return openRun(config, start)
-    case 'remedi':
-      return openRemediRun(config, start)
-    case 'levt':
-      return openLevtRun(config, start)
-    default:
-      return config satisfies never
-  }
-}
-
 /** Reads the data; makes the tokenizer and the model, or loads them from the checkpoint. */
 export async function openRun(config: RunConfig, start: RunStart = {}): Promise<OpenRun> {
-  const data = await dataOf(config, config.recipe.task === 'pretrain' ? maskedFigures : runFigures)
-  const trainer = await (start.from === undefined
-    ? newTrainer(config, data.train, start)
-    : oldTrainer(config, start.from, start))
-  return { model: trainer.model, trainer, ...data }
-}
-
-/** The same of a Levenshtein Transformer. */
-export async function openLevtRun(config: LevtRunConfig, start: RunStart = {}): Promise<OpenLevtRun> {
-  const data = await dataOf(config, runFigures)
-  const trainer = await (start.from === undefined
-    ? newLevtTrainer(config, data.train, start)
-    : oldLevtTrainer(config, start.from, start))
-  return { model: trainer.model, trainer, ...data }
-}
-
-// The examples of a run, and its drafts; `figures` are the numbers of its evaluation.
-async function dataOf(
-  { data, heldOut: count, corruption: spec, recipe }: AnyRunConfig,
-  figures: readonly string[],
-): Promise<Omit<OpenRun, 'model' | 'trainer'>> {
-  const metric = recipe.best?.metric
+  const metric = config.recipe.best?.metric
+  const figures: readonly string[] = config.recipe.task === 'pretrain' ? maskedFigures : runFigures
   if (metric !== undefined && !figures.includes(metric)) throw unknownMetric(metric, figures)
-  const examples = await openDataset(data)
-  const { train, heldOut } = split(examples, { heldOut: count, seed: recipe.seed })
-  const corruption = spec === 'untouched' ? undefined : await corruptionFrom(spec)
-  return { train, heldOut, print: dataPrint(examples), ...(corruption === undefined ? {} : { corruption }) }
+  const examples = await openDataset(config.data)
+  const { train, heldOut } = split(examples, { heldOut: config.heldOut, seed: config.recipe.seed })
+  const corruption = config.corruption === 'untouched' ? undefined : await corruptionFrom(config.corruption)
+  const trainer = await (start.from === undefined
+    ? newTrainer(config, train, start)
+    : oldTrainer(config, start.from, start))
+  const print = dataPrint(examples)
+  return { model: trainer.model, trainer, train, heldOut, print, ...(corruption === undefined ? {} : { corruption }) }
 }
 
 /** The same of a RemeDi model: a new one, or one of an earlier stage. */
 export async function openRemediRun(config: RemediRunConfig, start: RunStart = {}): Promise<OpenRemediRun> {
-  const read = await dataOf(config, remediFigures)
+  const metric = config.recipe.best?.metric
+  if (metric !== undefined && !remediFigures.some((name) => name === metric)) throw unknownMetric(metric, remediFigures)
+  const examples = await openDataset(config.data)
+  const { train, heldOut } = split(examples, { heldOut: config.heldOut, seed: config.recipe.seed })
+  const corruption = config.corruption === 'untouched' ? undefined : await corruptionFrom(config.corruption)
   const { data, generate, reward: rewardSpec } = config.evaluation
-  const asked = data === undefined ? read.heldOut : await openDataset(data)
+  const asked = data === undefined ? heldOut : await openDataset(data)
   const reward = rewardSpec === undefined ? undefined : await rewardFrom(rewardSpec)
   const trainer = await (start.from === undefined
-    ? newRemediTrainer(config, read.train, start)
+    ? newRemediTrainer(config, train, start)
     : oldRemediTrainer(config, start.from, start))
   const { model } = trainer
   const evaluate = async (): Promise<Record<string, number>> => {
@@ -131,7 +89,8 @@ export async function openRemediRun(config: RemediRunConfig, start: RunStart = {
       meanRemasks: found.remasksPerBlock.value ?? 0,
     }
   }
-  return { ...read, model, trainer, heldOut: asked, evaluate }
+  const print = dataPrint(examples)
+  return { model, trainer, train, heldOut: asked, print, evaluate, ...(corruption === undefined ? {} : { corruption }) }
 }
 
 /** The numbers of a RemeDi run's evaluation. */
@@ -190,27 +149,6 @@ async function oldTrainer(
   return Trainer.resume(from, { ...options, device, dtype, matmulPrecision, recipe })
 }
 
-async function newLevtTrainer(
-  config: LevtRunConfig,
-  train: readonly Example[],
-  { threads }: RunStart,
-): Promise<LevtTrainer> {
-  const { model, recipe } = config
-  const tokenizer = await makeTokenizer(config, train)
-  const start = { seed: recipe.seed, ...(threads === undefined ? {} : { threads }) }
-  return new Trainer(await LevtModel.create({ ...model, tokenizer, ...start }), recipe)
-}
-
-async function oldLevtTrainer(
-  { model: { device, dtype, matmulPrecision }, recipe }: LevtRunConfig,
-  from: FoundCheckpoint,
-  { from: _, ...options }: RunStart,
-): Promise<LevtTrainer> {
-  const { steps, minutes, saveEvery, keep, evaluateEvery, best } = recipe
-  const changes = { steps, minutes, saveEvery, keep, evaluateEvery, best }
-  return Trainer.resume(from, { ...options, device, dtype, matmulPrecision, recipe: changes }, LevtModel)
-}
-
 /** The tokenizer that the configuration describes, made from the training part of the data where it needs any. */
 export async function makeTokenizer(
   { tokenizer }: Pick<RunConfig, 'tokenizer'>,
@@ -244,7 +182,7 @@ const maskedFigures = ['maskedAccuracy', 'maskedLoss'] as const
 
 /** The evaluation of a run on its held-out examples: shares of exact edits and of damaged clean texts. */
 export async function evaluateRun(
-  model: EditingModel,
+  model: MergeModel,
   run: Pick<OpenRun, 'heldOut' | 'corruption'>,
 ): Promise<Record<(typeof runFigures)[number], number>> {
   const { exact, exactNothing, cleanDamaged, meanRounds } = await evaluateEdits(

@@ -1,6 +1,6 @@
 // runSamples: held-out texts on their way through a model that is being trained.
 
-import type { EditingModel } from '../merge/editingModel.js'
+import type { MergeModel } from '../model.js'
 import { randomFrom } from '../random.js'
 import type { Sample } from '../training/sample.js'
 import type { OpenRun } from './openRun.js'
@@ -11,7 +11,7 @@ const mostSamples = 4
 
 /** What becomes of the first drafts that the evaluation measures; texts too long for a row are left out. */
 export async function runSamples(
-  model: EditingModel,
+  model: MergeModel,
   { heldOut, corruption }: Pick<OpenRun, 'heldOut' | 'corruption'>,
 ): Promise<Sample[]> {
   const samples: Sample[] = []

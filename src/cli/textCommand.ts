@@ -1,10 +1,10 @@
 // textCommand: the loop that edit, generate and infill share: read texts, refine them, show the result or each round.
 
-import type { Draft, DraftContext } from '../merge/draft.js'
-import { contextKey } from '../merge/editingModel.js'
+import type { Round } from '../editor.js'
+import { conditioned, type Draft, type DraftContext } from '../merge/draft.js'
 import { editRows } from '../merge/editResult.js'
-import type { LoopSettings, Round } from '../merge/refine.js'
-import { openEditingModel } from './anyModel.js'
+import type { LoopSettings } from '../merge/refine.js'
+import { contextKey, type RoundModel } from '../merge/roundModel.js'
 import { holdInterrupts } from './interrupt.js'
 import type { ModelFlags } from './modelOptions.js'
 import { visible, wantsColour, writeOutput } from './terminal.js'
@@ -20,24 +20,28 @@ export interface ShowFlags {
   readonly traceSvg?: string
 }
 
-/** How a command reads a text, and how it refines it. */
-export interface TextWork {
-  readonly settings: LoopSettings
+/** How a command reads a text, and how it refines it. S: settings of the family's loop. */
+export interface TextWork<S extends LoopSettings> {
+  readonly settings: S
   readonly draftOf: (context: DraftContext, text: string) => Draft
 }
 
-/** Runs a command over its argument or stdin; `work` may still refuse options before the model is loaded. */
-export async function runTextCommand(
+/**
+ * Runs a command over its argument or stdin with the model that `open` gives; `work` may still refuse options before it is
+ * loaded.
+ */
+export async function runTextCommand<S extends LoopSettings>(
   argument: string | undefined,
   flags: ModelFlags & ShowFlags,
-  work: (signal: AbortSignal) => TextWork,
+  open: (flags: ModelFlags) => Promise<RoundModel<S, object>>,
+  work: (signal: AbortSignal) => TextWork<S>,
 ): Promise<void> {
   using interrupt = holdInterrupts(() => process.stderr.write('\nStopping after this round.\n'))
   const { settings, draftOf } = work(interrupt.signal)
-  await using model = await openEditingModel(flags)
+  await using model = await open(flags)
   const context = model[contextKey]
   const drafts = (inputs: readonly InputText[]): Draft[] =>
-    inputs.map((input) => placed(input, (text) => draftOf(context, text)))
+    inputs.map((input) => placed(input, (text) => conditioned(context, draftOf(context, text), settings.condition)))
   for await (const inputs of inputTexts(argument, interrupt.signal)) {
     interrupt.signal.throwIfAborted()
     const group = drafts(inputs)

@@ -1,10 +1,11 @@
 // tracedEdit: edits, infills and continuations that keep their rounds, and their lines for a trace.
 
-import { infillConfig, type RefineOptions, refineConfig } from '../config.js'
-import { type Draft, editableDraft, holedDraft, promptDraft } from '../merge/draft.js'
-import { contextKey, type EditingModel } from '../merge/editingModel.js'
-import { type EditResult, editResult } from '../merge/editResult.js'
-import { type LoopSettings, type Round, refineRows } from '../merge/refine.js'
+import { draftConfig, infillConfig, type RefineOptions, refineConfig } from '../config.js'
+import type { EditResult, Round } from '../editor.js'
+import { conditioned, type Draft, editableDraft, holedDraft, promptDraft } from '../merge/draft.js'
+import { editResult } from '../merge/editResult.js'
+import { type LoopSettings, refineRows } from '../merge/refine.js'
+import { contextKey, type RoundModel } from '../merge/roundModel.js'
 import type { MergeModel } from '../model.js'
 import { parseConfig } from '../parseConfig.js'
 import { type TraceLine, traceLines } from './trace.js'
@@ -18,8 +19,8 @@ export interface TracedEdit {
 }
 
 /** `model.edit` with its rounds. */
-export function tracedEdit(model: EditingModel, text: string, options: object = {}): Promise<TracedEdit> {
-  return traceDraft(model, editableDraft(model[contextKey], text), parseConfig(model.editSchemas.draft, options, ''))
+export function tracedEdit(model: MergeModel, text: string, options: RefineOptions = {}): Promise<TracedEdit> {
+  return traceDraft(model, editableDraft(model[contextKey], text), parseConfig(draftConfig, options, ''))
 }
 
 /** `model.infill` with its rounds; `___` is a hole. */
@@ -36,10 +37,11 @@ export function tracedGenerate(model: MergeModel, prompt: string, options: Refin
 
 /** Refines one draft to the end and keeps its rounds. */
 export async function traceDraft<S extends LoopSettings>(
-  model: Pick<EditingModel<S>, 'tokenizer' | typeof contextKey>,
-  draft: Draft,
+  model: RoundModel<S, object>,
+  given: Draft,
   settings: S,
 ): Promise<TracedEdit> {
+  const draft = conditioned(model[contextKey], given, settings.condition)
   const { tokenizer } = model
   const rounds: Round[] = []
   for await (const round of refineRows(model[contextKey], [draft.state], settings)) rounds.push(...round)

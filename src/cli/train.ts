@@ -10,10 +10,11 @@ import { RunFolder } from '../training/runFolder.js'
 import { type Assignment, parseAssignment, readAnyRunConfig } from './configFile.js'
 import { holdInterrupts } from './interrupt.js'
 import { numberOf } from './modelOptions.js'
-import { openAnyRun } from './openRun.js'
+import { openBaselineRun } from './openBaseline.js'
+import { openRemediRun, openRun, type RunStart } from './openRun.js'
 import { count, duration, showProgress } from './progress.js'
 import { checkConfig, checkData, clearRun, isFinished, writeRecord } from './runRecord.js'
-import { trainRun } from './trainRun.js'
+import { type AnyRun, trainRun } from './trainRun.js'
 
 interface TrainFlags {
   readonly minutes?: number
@@ -96,9 +97,14 @@ async function train(path: string, flags: TrainFlags): Promise<void> {
   if (last === undefined) progress.note(`Nothing was left to do after step ${run.trainer.step}.`)
   if (last === undefined || flags.json === true) return
   const hint =
-    config.family !== 'remedi' ? ` Try:\n  merge-lm edit -m ${join(config.folder, 'model')} --trace "your text"` : ''
+    config.family === 'merge' ? ` Try:\n  merge-lm edit -m ${join(config.folder, 'model')} --trace "your text"` : ''
   const done = `${last.step} steps in ${duration(last.seconds)}. The model is in ${join(config.folder, 'model')}.`
   process.stderr.write(`${done}${hint}\n`)
+}
+
+function openAnyRun(config: AnyRunConfig, start: RunStart): Promise<AnyRun> {
+  if (config.family === 'merge') return openRun(config, start)
+  return config.family === 'remedi' ? openRemediRun(config, start) : openBaselineRun(config, start)
 }
 
 function assignmentsOf({ minutes, steps, seed, folder, set = [] }: TrainFlags): Assignment[] {

@@ -4,13 +4,14 @@ import { join } from 'node:path'
 import { isMergeError, MergeError } from '../errors.js'
 import { maskedAccuracy } from '../training/maskedAccuracy.js'
 import type { RunFolder } from '../training/runFolder.js'
-import { evaluateRun, type OpenLevtRun, type OpenRemediRun, type OpenRun } from './openRun.js'
-
-type AnyRun = OpenRun | OpenRemediRun | OpenLevtRun
-
+import type { AnyBaselineRun } from './openBaseline.js'
+import { evaluateRun, type OpenRemediRun, type OpenRun } from './openRun.js'
 import type { AnyReport, Progress } from './progress.js'
 import { runSamples } from './runSamples.js'
 import { pageRenewal, writeRunPage } from './writeRunPage.js'
+
+/** A run of any family. */
+export type AnyRun = OpenRun | OpenRemediRun | AnyBaselineRun
 
 /** Where a run goes and who watches it. */
 export interface RunWatch {
@@ -74,6 +75,6 @@ function looksOf(run: AnyRun) {
 }
 
 // A pretrained encoder names masked tokens; it needs no drafts.
-function pretrains(run: AnyRun): run is OpenRun {
+function pretrains(run: AnyRun): boolean {
   return 'task' in run.trainer.recipe && run.trainer.recipe.task === 'pretrain'
 }

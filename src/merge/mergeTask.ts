@@ -5,7 +5,8 @@ import { MergeError } from '../errors.js'
 import { type Random, randomFrom } from '../random.js'
 import { packRows } from '../rows.js'
 import { valueAt } from '../training/schedule.js'
-import type { ReadNumber, Task, TaskRows, TokenExample } from '../training/task.js'
+import type { ReadNumber, Task, TokenExample } from '../training/task.js'
+import { conditionRows } from './condition.js'
 import { drawKind, makeDraft } from './drafts.js'
 import type { LossTerms } from './losses.js'
 
@@ -34,6 +35,8 @@ export interface MergeTaskModel
   extends Pick<ModelConfig, 'layers' | 'maxLength' | 'profile' | 'encodings' | 'condition'> {
   /** Whether its encoder started from trained weights. */
   readonly pretrained: boolean
+  /** Id of the separator. */
+  readonly sep: number
 }
 
 /** The task of a recipe; no draft is longer than the model's `maxLength` tokens. */
@@ -47,15 +50,21 @@ export function mergeTask(recipe: Recipe, model: MergeTaskModel): Task<MergeFigu
     )
   }
   return {
-    lengthOf: ({ target, source }) => Math.max(target.length, isPretraining ? 0 : (source?.length ?? 0)),
+    lengthOf: ({ target, source, condition }) =>
+      isPretraining ? target.length : Math.max(target.length, source?.length ?? 0, condition?.length ?? 0),
     rows(batch, pool, step) {
       if (isPretraining) {
         // The engine masks the targets itself.
         const targets = packRows(batch.map(({ target }) => target))
         return { drafts: targets, targets }
       }
-      const rows = draftedRows(recipe, maxLength, { batch, pool, step })
-      return model.condition === 'draft' ? { ...rows, conditions: rows.drafts } : rows
+      const drafts = drawnDrafts(recipe, maxLength, { batch, pool, step })
+      const conditions = conditionRows(
+        batch.map(({ condition }, row) => ({ given: condition, draft: drafts[row] ?? new Int32Array() })),
+        model,
+      )
+      const rows = { drafts: packRows(drafts), targets: packRows(batch.map(({ target }) => target)) }
+      return conditions === undefined ? rows : { ...rows, conditions }
     },
     decide: (at) => {
       const learningRate = valueAt(recipe.learningRate, at)
@@ -81,18 +90,17 @@ export interface StepExamples {
   readonly step: number
 }
 
-/** Each example's draft, of a kind drawn by its share, and its target. */
-export function draftedRows(
+/** Each example's draft, of a kind drawn by its share. */
+export function drawnDrafts(
   recipe: Pick<Recipe, 'seed' | 'drafts'>,
   maxLength: number,
   { batch, pool, step }: StepExamples,
-): TaskRows {
-  const drafts = batch.map((example, row) => {
+): Int32Array[] {
+  return batch.map((example, row) => {
     const random = randomFrom(recipe.seed, step, row, 'draft')
     const kind = drawKind(recipe.drafts, example, random)
     return makeDraft(kind, example, { maxLength, randomToken: (draw) => tokenOf(pool, example, draw) }, random)
   })
-  return { drafts: packRows(drafts), targets: packRows(batch.map(({ target }) => target)) }
 }
 
 const frozenNoise =

@@ -1,6 +1,8 @@
 // RunConfig: a whole training run as one file: model, tokenizer, data, corruption, recipe, and where it goes.
 
 import { z } from 'zod'
+import { gptConfig } from '../baselines/gptConfig.js'
+import { gptRecipe } from '../baselines/gptTask.js'
 import { levtConfig } from '../baselines/levtConfig.js'
 import { levtRecipe } from '../baselines/levtTask.js'
 import { loraConfig } from '../config/lora.js'
@@ -58,7 +60,7 @@ const common = {
 /** The schema of a run's file, for a MERGE model. */
 export const runConfig = z
   .strictObject({
-    family: z.literal('merge').default('merge').describe('the kind of model: merge, remedi or levt'),
+    family: z.literal('merge').default('merge').describe('the kind of model: merge, remedi, gpt or levt'),
     model: runModel.prefault({}).describe('shape of the model'),
     tokenizer: tokenizerConfig
       .optional()
@@ -117,12 +119,25 @@ export const remediRunConfig = z
     }
   })
 
+/** What the files of baselines share. */
+const baselineFields = {
+  tokenizer: tokenizerConfig.default(characters).describe('how text becomes tokens; default: characters'),
+  ...common,
+}
+
+/** The schema of a run's file, for an autoregressive model. */
+export const gptRunConfig = z.strictObject({
+  family: z.literal('gpt').describe('the kind of model'),
+  model: gptConfig.prefault({}).describe('shape of the model'),
+  ...baselineFields,
+  recipe: gptRecipe.prefault({}).describe('how the model is trained'),
+})
+
 /** The schema of a run's file, for a Levenshtein Transformer. */
 export const levtRunConfig = z.strictObject({
   family: z.literal('levt').describe('the kind of model'),
   model: levtConfig.prefault({}).describe('shape of the model'),
-  tokenizer: tokenizerConfig.default(characters).describe('how text becomes tokens'),
-  ...common,
+  ...baselineFields,
   recipe: levtRecipe.prefault({}).describe('how the model is trained'),
 })
 
@@ -130,17 +145,15 @@ export type RunConfig = Readonly<z.output<typeof runConfig>>
 export type RunConfigInput = z.input<typeof runConfig>
 export type RemediRunConfig = Readonly<z.output<typeof remediRunConfig>>
 export type RemediRunConfigInput = z.input<typeof remediRunConfig>
+export type GptRunConfig = Readonly<z.output<typeof gptRunConfig>>
 export type LevtRunConfig = Readonly<z.output<typeof levtRunConfig>>
-export type LevtRunConfigInput = z.input<typeof levtRunConfig>
 /** The file of a run of any family. */
-export type AnyRunConfig = RunConfig | RemediRunConfig | LevtRunConfig
+export type AnyRunConfig = RunConfig | RemediRunConfig | GptRunConfig | LevtRunConfig
 
-const runConfigs = { merge: runConfig, remedi: remediRunConfig, levt: levtRunConfig } as const
+const schemas = { merge: runConfig, remedi: remediRunConfig, gpt: gptRunConfig, levt: levtRunConfig } as const
+const familySchema = z.looseObject({ family: z.enum(['merge', 'remedi', 'gpt', 'levt']) }).catch({ family: 'merge' })
 
 /** The schema by the `family` that a file names, `merge` where it names none. */
 export function runSchema(file: unknown): z.ZodType<AnyRunConfig> {
-  return runConfigs[familySchema.parse(file).family]
+  return schemas[familySchema.parse(file).family]
 }
-
-// A word that is no family is refused by the schema of MERGE.
-const familySchema = z.looseObject({ family: z.enum(['merge', 'remedi', 'levt']) }).catch({ family: 'merge' })

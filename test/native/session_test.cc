@@ -1,7 +1,6 @@
 // Session: it learns, it is deterministic, it saves and loads bit for bit, and it refuses what is wrong.
 #define MERGE_CHECK_MAIN
-#include <unistd.h>
-
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 
@@ -335,6 +334,25 @@ TEST(one_encoding_a_round_reads_what_its_last_round_filled) {
   second.set("round", 1.0);
   const RoundOutput two = session.refine_round(second, left);
   CHECK(two.encoder_passes <= 1);
+  // With all rows, those two say and become the same.
+  first.set("generation", 8.0);
+  session.refine_round(first, round_input(x));
+  second.set("generation", 8.0);
+  RoundInput all = round_input(one.rows);
+  all.parents_B = {0, 1, 2, 3};
+  const RoundOutput together = session.refine_round(second, all);
+  for (size_t i = 0; i < left.parents_B.size(); ++i) {
+    const auto alone = static_cast<int64_t>(i);
+    const int64_t r = left.parents_B[i];
+    CHECK(std::ranges::equal(two.rows.row(alone), together.rows.row(r)));
+    CHECK_NEAR(two.gate_B[i], together.gate_B[static_cast<size_t>(r)], 1e-5);
+    for (int64_t t = 0; t < left.rows.length(alone); ++t) {
+      const auto mine = static_cast<size_t>(left.rows.offsets[i] + t), theirs = static_cast<size_t>(one.rows.offsets[r] + t);
+      CHECK_NEAR(two.keep_N[mine], together.keep_N[theirs], 1e-5);
+    }
+  }
+  session.forget(8, {});
+  second.set("generation", 7.0);
   // A row of another length is not what the last round left.
   RoundInput wrong = left;
   wrong.parents_B = {1, 9};

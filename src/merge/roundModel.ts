@@ -1,13 +1,22 @@
-// EditingModel: what every model that edits drafts by rounds answers, whatever happens in its rounds.
+// RoundModel: a model whose rounds are the engine's: refine, edit and its editor, whatever a round does.
 
 import type { z } from 'zod'
+import {
+  type DraftText,
+  type EditingModel,
+  type Editor,
+  type EditResult,
+  editDrafts,
+  type Round,
+  type TextSpan,
+} from '../editor.js'
 import { MergeError } from '../errors.js'
 import { OpenModel } from '../openModel.js'
 import { parseConfig } from '../parseConfig.js'
 import type { Tokenizer } from '../text/tokenizer.js'
-import { type Draft, type DraftText, editableDraft, type TextSpan } from './draft.js'
-import { type EditResult, editRows } from './editResult.js'
-import { type LoopSettings, type RefineContext, type Round, refineRows } from './refine.js'
+import { conditioned, type Draft, editableDraft } from './draft.js'
+import { editResult, editRows } from './editResult.js'
+import { type LoopSettings, type RefineContext, refineRows } from './refine.js'
 
 /** The key of what the loop needs of a model; only for this package's own loops. */
 export const contextKey: unique symbol = Symbol('context')
@@ -25,9 +34,10 @@ export interface EditSchemas<S, O> {
 }
 
 /** A model that edits drafts round by round. Every method runs off the event loop. */
-export abstract class EditingModel<S extends LoopSettings = LoopSettings, O extends object = object> extends OpenModel {
-  abstract readonly family: string
-  abstract readonly config: { readonly maxLength: number }
+export abstract class RoundModel<S extends LoopSettings, O extends object>
+  extends OpenModel
+  implements EditingModel<BatchOptionsOf<O>>
+{
   abstract readonly tokenizer: Tokenizer
   /** The schemas of the options below. */
   abstract readonly editSchemas: EditSchemas<S, O>
@@ -37,14 +47,14 @@ export abstract class EditingModel<S extends LoopSettings = LoopSettings, O exte
   /** Refines a draft and yields every round as it ends; stop early with `break`. */
   async *refine(draft: DraftText, options?: DraftOptionsOf<O>): AsyncGenerator<Round, void, undefined> {
     const settings = parseConfig(this.editSchemas.draft, options ?? {}, '')
-    const { state } = editableDraft(this[contextKey], draft, settings.locked)
+    const { state } = this.#draft(draft, settings, settings.locked)
     for await (const rounds of refineRows(this[contextKey], [state], settings)) yield* rounds
   }
 
   /** Refines drafts together; yields what each round did to every row that was still active. */
   async *refineBatch(drafts: readonly DraftText[], options?: O): AsyncGenerator<readonly Round[], void, undefined> {
     const settings = parseConfig(this.editSchemas.refine, options ?? {}, '')
-    const states = drafts.map((draft) => editableDraft(this[contextKey], draft).state)
+    const states = drafts.map((draft) => this.#draft(draft, settings).state)
     yield* refineRows(this[contextKey], states, settings)
   }
 
@@ -60,37 +70,50 @@ export abstract class EditingModel<S extends LoopSettings = LoopSettings, O exte
     input: DraftText | readonly DraftText[],
     options?: DraftOptionsOf<O> | BatchOptionsOf<O>,
   ): Promise<EditResult | EditResult[]> {
-    if (isList(input)) return this.#editAll(input, options)
+    if (isList(input)) {
+      const editor = this.#editor(options)
+      const drafts = input.map((draft) => editor.draft(draft))
+      return editDrafts(editor, drafts)
+    }
     const settings = parseConfig(this.editSchemas.draft, options ?? {}, '')
-    return this.editDraft(editableDraft(this[contextKey], input, settings.locked), settings)
+    return this.editDraft(this.#draft(input, settings, settings.locked), settings)
+  }
+
+  /** What edits with these options; for evaluation. */
+  editor(options?: BatchOptionsOf<O>): Editor<Draft> {
+    return this.#editor(options)
   }
 
   /** Edits a draft, whatever it was made from, to the end. */
-  protected async editDraft(draft: Draft, settings: S): Promise<EditResult> {
+  protected async editDraft(given: Draft, settings: S): Promise<EditResult> {
+    const draft = conditioned(this[contextKey], given, settings.condition)
     const [result] = await editRows(this[contextKey], [draft], settings)
     if (result === undefined) throw new MergeError('ERR_INTERNAL', 'edit: expected one result, received none')
     return result
   }
 
-  // Rows of like length are refined together; results come back in the caller's order.
-  async #editAll(drafts: readonly DraftText[], options: unknown = {}): Promise<EditResult[]> {
-    const settings = parseConfig(this.editSchemas.batch, options, '')
+  #draft(draft: DraftText, { condition }: LoopSettings, locked?: readonly TextSpan[]): Draft {
+    return conditioned(this[contextKey], editableDraft(this[contextKey], draft, locked), condition)
+  }
+
+  // The options are checked by the schema.
+  #editor(options: unknown = {}): Editor<Draft> {
     const context = this[contextKey]
-    const rows = drafts.map((draft, index) => ({ index, draft: editableDraft(context, draft) }))
-    rows.sort((a, b) => a.draft.state.tokens.length - b.draft.state.tokens.length || a.index - b.index)
-    const results = new Map<number, EditResult>()
-    for (let start = 0; start < rows.length; start += settings.batchRows) {
-      const batch = rows.slice(start, start + settings.batchRows)
-      const edited = await editRows(
-        context,
-        batch.map((row) => row.draft),
-        settings,
-      )
-      edited.forEach((result, place) => {
-        results.set(batch[place]?.index ?? -1, result)
-      })
+    const settings = parseConfig(this.editSchemas.batch, options, '')
+    return {
+      batchRows: settings.batchRows,
+      signal: settings.signal,
+      keepThreshold: settings.keepThreshold,
+      draft: (draft) => this.#draft(draft, settings),
+      fits: (source, target) => Math.max(source.length, target.length) <= context.maxLength,
+      refine: (drafts) =>
+        refineRows(
+          context,
+          drafts.map(({ state }) => state),
+          settings,
+        ),
+      result: (draft, rounds) => editResult(context.tokenizer, draft, rounds, settings),
     }
-    return [...results].sort(([a], [b]) => a - b).map(([, result]) => result)
   }
 }
 
