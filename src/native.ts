@@ -208,6 +208,7 @@ export type NativeOp =
   | 'pointerSt'
   | 'countsSt'
   | 'align'
+  | 'timeOp'
   | 'literalRecon'
   | 'literalCompression'
   | 'literalPointer'

@@ -20,6 +20,7 @@ const layersOfSrc: readonly (readonly string[])[] = [
   ['model'],
   ['training/'],
   ['index'],
+  ['bench/'],
   ['cli/', 'server/'],
 ]
 
@@ -33,7 +34,7 @@ const layersOfNative: readonly (readonly string[])[] = [
   ['optim/'],
   ['family.h'],
   ['merge/', 'remedi/', 'baselines/'],
-  ['family.cc', 'engine.cc', 'guard.h', 'operation.cc'],
+  ['family.cc', 'engine.cc', 'guard.h', 'op_timing.h', 'op_timing.cc', 'operation.cc'],
   ['addon/'],
 ]
 

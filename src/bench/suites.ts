@@ -1,0 +1,14 @@
+// suites: every suite by its name.
+
+import type { SuiteName } from './benchReport.js'
+import { inferenceSuite } from './inferenceSuite.js'
+import { opsSuite } from './opsSuite.js'
+import type { Suite } from './suite.js'
+
+/** What runs under a name. */
+export const suiteOf: Readonly<Record<SuiteName, Suite>> = {
+  ops: opsSuite,
+  inference: inferenceSuite,
+  training: opsSuite,
+  quality: opsSuite,
+}
