@@ -65,8 +65,7 @@ def prepared(batch):
         "tokens": padded(rows), "lengths": torch.tensor([len(row) for row in rows]),
         "keep_at": torch.tensor(keep_at), "keep_rows": torch.tensor([at // most for at in keep_at]),
         "flags": torch.tensor(flags), "draft_lengths": torch.tensor([float(len(x)) for x in batch["drafts"]]),
-        "needs": torch.tensor([float(any(j < 0 for j in matches) or len(matches) < len(y))
-                               for y, matches in zip(batch["targets"], batch["matches"])]),
+        "needs": torch.tensor([float(any(j < 0 for j in matches)) for matches in batch["matches"]]),
         "gap_left": torch.tensor(gap_left), "gap_right": torch.tensor(gap_right), "gap_rows": torch.tensor(gap_rows),
         "gap_counts": torch.tensor(gap_counts),
         "masked": padded(masked_rows), "masked_lengths": torch.tensor([len(row) for row in masked_rows]),
