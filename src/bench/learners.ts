@@ -1,13 +1,12 @@
 // learners: every kind of model the training suite trains, each as a few lines of a table.
 
 import { GptModel } from '../baselines/gpt.js'
-import { type MergeModel, sessionOf } from '../model.js'
-import { MergeModel as Merge } from '../model.js'
+import type { CommonRecipe } from '../config.js'
+import { MergeModel as Merge, type MergeModel, sessionOf } from '../model.js'
 import { parseConfig } from '../parseConfig.js'
 import { RemediModel } from '../remedi/model.js'
 import { idTokenizer } from '../text/idTokenizer.js'
 import { builtInSpecial, type Tokenizer } from '../text/tokenizer.js'
-import type { CommonRecipe } from '../config.js'
 import type { Figures, TokenExample, TrainableModel } from '../training/task.js'
 import type { Dtype } from './benchReport.js'
 import type { BenchSize } from './benchSize.js'

@@ -1,5 +1,6 @@
 // Suite: what every suite is given, and what it gives back.
 
+import type { RunConfig } from '../training/runConfig.js'
 import type { BenchResult, Dtype, SizeName } from './benchReport.js'
 
 /** How a benchmark runs. */
@@ -19,8 +20,8 @@ export interface BenchSettings {
   readonly peers: boolean
   /** Training of each family in the quality suite. */
   readonly budget: { readonly steps: number } | { readonly minutes: number }
-  /** Configuration of the quality suite's data. */
-  readonly config: string
+  /** Data, shape and recipe of the quality suite. */
+  readonly readConfig: () => Promise<RunConfig>
   readonly signal: AbortSignal
   /** A line for whoever waits. */
   readonly say: (text: string) => void

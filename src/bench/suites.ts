@@ -3,6 +3,7 @@
 import type { SuiteName } from './benchReport.js'
 import { inferenceSuite } from './inferenceSuite.js'
 import { opsSuite } from './opsSuite.js'
+import { qualitySuite } from './qualitySuite.js'
 import type { Suite } from './suite.js'
 import { trainingSuite } from './trainingSuite.js'
 
@@ -11,5 +12,5 @@ export const suiteOf: Readonly<Record<SuiteName, Suite>> = {
   ops: opsSuite,
   inference: inferenceSuite,
   training: trainingSuite,
-  quality: opsSuite,
+  quality: qualitySuite,
 }

@@ -12,6 +12,7 @@ import { defaultThreads } from '../threads.js'
 import { budgetOf } from './ablate.js'
 import { benchPage } from './benchPage.js'
 import { type BenchTable, benchMarkdown, benchTables } from './benchTable.js'
+import { readRunConfig } from './configFile.js'
 import { holdInterrupts } from './interrupt.js'
 import { commandLine, writeMeasured } from './measuredPart.js'
 import { numberOf } from './modelOptions.js'
@@ -108,7 +109,7 @@ async function bench(given: Readonly<Record<string, unknown>>): Promise<void> {
       ...(length === undefined ? {} : { tokens: length }),
       peers,
       budget,
-      config,
+      readConfig: () => readRunConfig(config),
       signal: interrupt.signal,
       say: (text) => process.stderr.write(`${text}\n`),
     },
