@@ -1,5 +1,5 @@
 # Peer of the encoder: the same blocks in plain PyTorch, over padded rows, eager or by torch.compile. Answers a line of JSON
-# for each on stdin: {"rows": [[ids]], "way": "eager" | "compile"} -> {"seconds": s, "peakMemoryMb": m}.
+# for each on stdin: {"rows": [[ids]], "way": "eager" | "compile"} -> {"seconds": s, "peakMemoryMb": m} or {"error": why}.
 import json
 import resource
 import sys
@@ -63,9 +63,13 @@ ways = {"eager": model, "compile": torch.compile(model)}
 print(json.dumps({"versions": {"torch": torch.__version__}}), flush=True)
 for line in sys.stdin:
     request = json.loads(line)
-    with torch.inference_mode():
-        start = time.perf_counter()
-        ways[request["way"]](*padded(request["rows"]))
-        seconds = time.perf_counter() - start
+    try:
+        with torch.inference_mode():
+            start = time.perf_counter()
+            ways[request["way"]](*padded(request["rows"]))
+            seconds = time.perf_counter() - start
+    except Exception as error:  # torch.compile needs a compiler, which not every machine has
+        print(json.dumps({"error": f"{type(error).__name__} in {request['way']}"}), flush=True)
+        continue
     print(json.dumps({"seconds": seconds,
                       "peakMemoryMb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}), flush=True)

@@ -32,6 +32,7 @@ export async function* measureEncoders(
   const shape = { layers, width, heads, feedForward, localMix: 0, deleter: 'linear', inserter: 'linear' } as const
   const why = settings.peers ? missingModules(['torch']) : undefined
   await using model = await MergeModel.create({ ...shape, maxLength: length, dtype, threads, tokenizer })
+  const absent = new Map(ways.map((way) => [way, why]))
   const peer =
     settings.peers && why === undefined
       ? await PeerProcess.start('encoder.py', { layers, width, heads, feedForward, vocabulary, dtype, threads })
@@ -39,6 +40,9 @@ export async function* measureEncoders(
   if (peer !== undefined) settings.learnVersions(peer.versions)
   try {
     const full = draftsOf(size, batch)
+    for (const way of ways) {
+      if (peer !== undefined) absent.set(way, await refusalOf(peer, full, way))
+    }
     for (const [name, drafts] of [
       ['full rows', full],
       ['ragged rows', ragged(full)],
@@ -61,13 +65,16 @@ export async function* measureEncoders(
           heldMb: async () => heldMb(await model.memory()),
         },
         gemmContender({ ...common, family: 'its matrices alone' }, { size, dtype, tokens }),
-        ...(peer === undefined ? [] : ways.map((way) => passContender(peer, drafts, way, common))),
+        ...ways.flatMap((way) =>
+          peer === undefined || absent.get(way) !== undefined ? [] : [passContender(peer, drafts, way, common)],
+        ),
       ]
       yield* resultsOf(await inTurns(contenders, settings), { size, dtype, batch, threads })
-      if (why === undefined) continue
       for (const way of ways) {
+        const reason = absent.get(way)
+        if (reason === undefined) continue
         const known = { suite: 'inference', family: encoder, size: size.name, batch, dtype } as const
-        yield resultOf({ ...known, case: `${task}: missing, as ${why}`, peer: peerOf[way] })
+        yield resultOf({ ...known, case: `${task}: missing, as ${reason}`, peer: peerOf[way] })
       }
     }
   } finally {
@@ -76,6 +83,20 @@ export async function* measureEncoders(
 }
 
 type Common = Pick<InferenceContender, 'family' | 'case'>
+
+// Why the peer cannot go this way; undefined where it can.
+async function refusalOf(
+  peer: PeerProcess,
+  drafts: readonly Int32Array[],
+  way: (typeof ways)[number],
+): Promise<string | undefined> {
+  try {
+    await peer.ask({ rows: drafts.map((draft) => [...draft]), way })
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
 
 function passContender(
   peer: PeerProcess,

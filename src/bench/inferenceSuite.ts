@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type BenchResult, type Dtype, resultOf } from './benchReport.js'
 import { type BenchSize, benchSize } from './benchSize.js'
+import { measureColdStart } from './coldStart.js'
 import { measureEncoders } from './encoderCases.js'
 import { draftsOf, families } from './families.js'
 import type { Family, FamilyOptions, OpenFamily } from './family.js'
@@ -17,6 +18,7 @@ import { inTurns } from './turns.js'
 export async function* inferenceSuite(settings: BenchSettings): AsyncGenerator<BenchResult, void, undefined> {
   for (const name of settings.sizes) {
     const size = benchSize(name, settings.tokens)
+    yield* measureColdStart(settings, size)
     for (const dtype of settings.dtypes) {
       yield* measureFamilies(settings, size, dtype)
       yield* measureEncoders(settings, size, dtype)

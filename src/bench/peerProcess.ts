@@ -10,6 +10,7 @@ import { MergeError } from '../errors.js'
 /** What a peer says when it is ready. */
 const hello = z.object({ versions: z.record(z.string(), z.string()) })
 
+const refusal = z.object({ error: z.string() })
 const answer = z.looseObject({ seconds: z.number(), peakMemoryMb: z.number().optional() })
 export type PeerAnswer = z.output<typeof answer>
 
@@ -61,7 +62,10 @@ export class PeerProcess {
   /** Sends a request and waits for its answer. */
   async ask(request: Readonly<Record<string, unknown>>): Promise<PeerAnswer> {
     this.#child.stdin.write(`${JSON.stringify(request)}\n`)
-    return answer.parse(await this.#line())
+    const line = await this.#line()
+    const refused = refusal.safeParse(line)
+    if (refused.success) throw new MergeError('ERR_DEVICE', `bench/peers/${this.#script}: ${refused.data.error}`)
+    return answer.parse(line)
   }
 
   async dispose(): Promise<void> {

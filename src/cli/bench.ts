@@ -96,7 +96,8 @@ async function bench(given: Readonly<Record<string, unknown>>): Promise<void> {
   const { suite, size, rounds, tokens, budget, config, peers, quick } = flags
   using interrupt = holdInterrupts(() => process.stderr.write('\nStopping after the running call.\n'))
   const length = tokens ?? (quick ? 16 : undefined)
-  const report = await runBench({
+  let soFar: BenchReport | undefined
+  const run = runBench({
     suites: suites.filter((name) => suite.includes(name)),
     settings: {
       sizes: size,
@@ -113,8 +114,17 @@ async function bench(given: Readonly<Record<string, unknown>>): Promise<void> {
       signal: interrupt.signal,
       say: (text) => process.stderr.write(`${text}\n`),
     },
+    onResult: (_, report) => {
+      soFar = report
+    },
   })
-  await writeReport(report, flags)
+  try {
+    await writeReport(await run, flags)
+  } catch (error) {
+    // What was measured until Ctrl-C is worth keeping.
+    if (interrupt.signal.aborted && soFar !== undefined) await writeReport(soFar, flags)
+    throw error
+  }
 }
 
 async function writeReport(report: BenchReport, flags: BenchFlags): Promise<void> {

@@ -17,6 +17,14 @@ export function benchPage(report: BenchReport): string {
 
 function figures({ suite, results }: BenchTable): string {
   const drawn = results.filter(({ latencyMs, suite }) => latencyMs !== null || suite === 'quality')
+  if (suite === 'inference' && drawn.every(({ tokensPerSecond }) => tokensPerSecond === null)) {
+    return frame([
+      barPlot(
+        'Milliseconds',
+        drawn.map((result) => ({ name: nameOf(result), value: result.latencyMs ?? 0 })),
+      ),
+    ])
+  }
   if (suite === 'ops') {
     const bars = drawn.map((result) => ({
       ...barOf(`${result.family}${result.case.endsWith('backward') ? ', backward' : ''}`, result, 'timesReference'),

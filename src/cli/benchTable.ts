@@ -20,8 +20,8 @@ export interface BenchTable {
 /** All tables of a report, in the order of its results. */
 export function benchTables({ results }: BenchReport): BenchTable[] {
   return groupsOf(results, ({ suite, size, dtype, case: name }) => {
-    // A pass of the encoder is another piece of work than an edit.
-    return [suite, size, ...(suite === 'inference' ? [dtype, isPass(name)] : [])].join(' ')
+    // A pass of the encoder is another piece of work than an edit, and so is a whole process.
+    return [suite, size, ...(suite === 'inference' ? [dtype, kindOf(name)] : [])].join(' ')
   }).flatMap((group) => {
     const [first] = group
     if (first === undefined) return []
@@ -51,7 +51,21 @@ function missingLines(tables: readonly BenchTable[]): string[] {
 
 const isMissing = ({ peer, latencyMs }: BenchResult): boolean => peer !== null && latencyMs === null
 
-const isPass = (name: string): boolean => name.startsWith('one pass')
+type Kind = 'edit' | 'pass' | 'life'
+
+const kindOf = (name: string): Kind =>
+  name.startsWith('one pass') ? 'pass' : name.startsWith('life of') ? 'life' : 'edit'
+
+/** What each kind of case is called, the ratio that stands in its cells, and whose speed that is of. */
+const kinds: Readonly<Record<Kind, readonly [title: string, ratio: string, than: string]>> = {
+  edit: ['Inference', 'timesGpt', 'times the speed of GPT in the same turns, pair by pair'],
+  pass: [
+    'Encoder alone',
+    'timesMatrices',
+    'times the speed of its matrices alone, and of PyTorch eager, in the same turns, pair by pair',
+  ],
+  life: ['Cold start', '', 'beside a process that does nothing'],
+}
 
 type Content = Pick<BenchTable, 'title' | 'note' | 'head' | 'rows'>
 
@@ -102,13 +116,11 @@ function trainingTable(results: readonly BenchResult[], { size, threads }: Bench
 function inferenceTable(results: readonly BenchResult[], first: BenchResult): Content {
   const { size, dtype, threads } = first
   const batches = [...new Set(results.map(({ batch }) => batch))].sort((a, b) => (a ?? 0) - (b ?? 0))
-  const [title, ratio, than] = isPass(first.case)
-    ? ['Encoder alone', 'timesMatrices', 'its matrices alone (and of PyTorch eager)']
-    : ['Inference', 'timesGpt', 'GPT']
+  const [title, ratio, than] = kinds[kindOf(first.case)]
   const contenders = groupsOf(results.filter(isThere), (result) => `${nameOf(result)} ${result.case}`)
   return {
     title: `${title}, ${size} size, ${dtype}, ${threadsText(threads)}`,
-    note: `Tokens a second, by the median; milliseconds of a call, quartiles; times the speed of ${than} in the same turns, pair by pair.`,
+    note: `Tokens a second, by the median; milliseconds of a call, quartiles; ${than}.`,
     head: ['family', 'a call', 'rounds', 'passes', 'MiB', ...batches.map((batch) => `batch ${batch}`)],
     rows: contenders.map((group) => {
       const last = group.at(-1)
@@ -118,7 +130,9 @@ function inferenceTable(results: readonly BenchResult[], first: BenchResult): Co
         const times = figure(result, ratio)
         const eager = figure(result, 'timesEager')
         const ratios = [times === null ? '' : `; ${digits(times)}x`, eager === null ? '' : `, ${digits(eager)}x eager`]
-        return `${speed(result.tokensPerSecond)} (${quartiles(result)} ms${ratios.join('')})`
+        return result.tokensPerSecond === null
+          ? `${digits(result.latencyMs)} ms (${quartiles(result)})`
+          : `${speed(result.tokensPerSecond)} (${quartiles(result)} ms${ratios.join('')})`
       })
       const [name, task] = last === undefined ? ['', ''] : [nameOf(last), last.case]
       return [name, task, digits(last?.rounds), digits(last?.passes), plain(last?.peakMemoryMb), ...cells]
