@@ -18,12 +18,22 @@ import {
   pretrainedConfig,
   type Recipe,
   type RecipeOptions,
+  type RefineConfig,
   type RefineOptions,
   recipe,
   refineConfig,
 } from './config.js'
 import { isMergeError, MergeError } from './errors.js'
-import { type Draft, type DraftText, editableDraft, type HoledText, holedDraft, promptDraft } from './merge/draft.js'
+import {
+  conditioned,
+  type Draft,
+  type DraftText,
+  editableDraft,
+  type HoledText,
+  holedDraft,
+  promptDraft,
+  type TextSpan,
+} from './merge/draft.js'
 import { type EditResult, editRows } from './merge/editResult.js'
 import { type MergeFigures, mergeTask } from './merge/mergeTask.js'
 import { type Round, refineRows } from './merge/refine.js'
@@ -175,7 +185,7 @@ export class MergeModel extends OpenModel implements TrainableModel<RecipeOption
 
   /** What a recipe lets it learn. */
   task(recipe: Recipe): Task<MergeFigures> {
-    return mergeTask(recipe, { ...this.config, pretrained: this.pretrained })
+    return mergeTask(recipe, { ...this.config, pretrained: this.pretrained, sep: this.tokenizer.special.sep })
   }
 
   /** Writes the model's files, without a manifest, into a folder that is being written. */
@@ -193,7 +203,7 @@ export class MergeModel extends OpenModel implements TrainableModel<RecipeOption
   /** Refines a draft and yields every round as it ends; stop early with `break`. */
   async *refine(draft: DraftText, options: DraftOptions = {}): AsyncGenerator<Round, void, undefined> {
     const settings = parseConfig(draftConfig, options, '')
-    const { state } = editableDraft(this.#context, draft, settings.locked)
+    const { state } = this.#draft(draft, settings, settings.locked)
     for await (const rounds of refineRows(this.#context, [state], settings)) yield* rounds
   }
 
@@ -203,7 +213,7 @@ export class MergeModel extends OpenModel implements TrainableModel<RecipeOption
     options: RefineOptions = {},
   ): AsyncGenerator<readonly Round[], void, undefined> {
     const settings = parseConfig(refineConfig, options, '')
-    const states = drafts.map((draft) => editableDraft(this.#context, draft).state)
+    const states = drafts.map((draft) => this.#draft(draft, settings).state)
     yield* refineRows(this.#context, states, settings)
   }
 
@@ -221,13 +231,13 @@ export class MergeModel extends OpenModel implements TrainableModel<RecipeOption
   ): Promise<EditResult | EditResult[]> {
     if (isList(input)) return this.#editAll(input, options)
     const settings = parseConfig(draftConfig, options, '')
-    return this.#editOne(editableDraft(this.#context, input, settings.locked), settings)
+    return this.#editOne(this.#draft(input, settings, settings.locked), settings)
   }
 
   /** Continues a prompt at its end; the prompt itself never changes. Default mode `gen`. */
   async generate(prompt: string, options: RefineOptions = {}): Promise<EditResult> {
     const settings = parseConfig(refineConfig, { mode: 'gen', ...options }, '')
-    return this.#editOne(promptDraft(this.#context, prompt), settings)
+    return this.#editOne(conditioned(this.#context, promptDraft(this.#context, prompt), settings.condition), settings)
   }
 
   /**
@@ -239,10 +249,15 @@ export class MergeModel extends OpenModel implements TrainableModel<RecipeOption
    */
   async infill(text: HoledText, options: InfillOptions = {}): Promise<EditResult> {
     const settings = parseConfig(infillConfig, { mode: 'gen', ...options }, '')
-    return this.#editOne(holedDraft(this.#context, text, settings.hole), settings)
+    const draft = holedDraft(this.#context, text, settings.hole)
+    return this.#editOne(conditioned(this.#context, draft, settings.condition), settings)
   }
 
-  async #editOne(draft: Draft, settings: z.output<typeof refineConfig>): Promise<EditResult> {
+  #draft(draft: DraftText, { condition }: RefineConfig, locked?: readonly TextSpan[]): Draft {
+    return conditioned(this.#context, editableDraft(this.#context, draft, locked), condition)
+  }
+
+  async #editOne(draft: Draft, settings: RefineConfig): Promise<EditResult> {
     const [result] = await editRows(this.#context, [draft], settings)
     if (result === undefined) throw new MergeError('ERR_INTERNAL', 'edit: expected one result, received none')
     return result
@@ -251,7 +266,7 @@ export class MergeModel extends OpenModel implements TrainableModel<RecipeOption
   // Rows of like length are refined together; results come back in the caller's order.
   async #editAll(drafts: readonly DraftText[], options: BatchOptions): Promise<EditResult[]> {
     const { batchRows, ...settings } = parseConfig(batchConfig, options, '')
-    const rows = drafts.map((draft, index) => ({ index, draft: editableDraft(this.#context, draft) }))
+    const rows = drafts.map((draft, index) => ({ index, draft: this.#draft(draft, settings) }))
     rows.sort((a, b) => a.draft.state.tokens.length - b.draft.state.tokens.length || a.index - b.index)
     const results = new Map<number, EditResult>()
     for (let start = 0; start < rows.length; start += batchRows) {

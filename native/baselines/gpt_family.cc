@@ -11,7 +11,7 @@
 namespace merge {
 
 Record GptFamily::run(const Record& step, const TrainBatch& batch, bool learn, const std::atomic<bool>& cancelled) {
-  const baselines::GptOptions& options = model_.options();
+  const nn::TokenStreamOptions& options = model_.options();
   check_range(step, "accumulation", 1, 65536);
   check_rows("targets", batch.targets, options.vocabulary, options.max_length);
   check_rows("drafts", batch.drafts, options.vocabulary, options.max_length);

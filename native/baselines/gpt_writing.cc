@@ -59,7 +59,7 @@ Rows write_on(const Gpt& model, nn::KvCache& cache, const Record& options, const
       unread.append(row->unread);
       last.push_back(unread.offsets.back() - 1);
     }
-    const GptSequence sequence = model.sequence(unread, begins);
+    const nn::Sequence sequence = model.sequence(unread, begins);
     Tensor hidden_TD = model.forward(sequence, [&](int64_t layer, const Tensor& qkv) {
       return cache.append(layer, qkv, sequence.offsets, slots, model.heads(), ops::Among::kEarlier);
     });

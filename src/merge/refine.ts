@@ -7,6 +7,7 @@ import { packFlags, packRows, rowRange } from '../rows.js'
 import { changesOf, type Edit } from '../text/editScript.js'
 import { editsFromSource } from '../text/editsFromSource.js'
 import type { Tokenizer } from '../text/tokenizer.js'
+import { conditionRows } from './condition.js'
 import { deletedTokens, insertedSpans, nextState, type RowState, type TokenSpan } from './rowState.js'
 import { confidenceOf, type StopReason, stopReason } from './stopping.js'
 
@@ -111,9 +112,10 @@ async function* refinedRounds(
       packFlags(active.map(({ state }) => state.locked)),
       packFlags(active.map(({ state }) => state.open)),
       // Decision: H30. The first of the earlier states is the draft.
-      context.condition === 'draft'
-        ? packRows(active.map(({ state, earlier }) => earlier[0] ?? state.tokens))
-        : undefined,
+      conditionRows(
+        active.map(({ state, earlier }) => ({ given: state.condition, draft: earlier[0] ?? state.tokens })),
+        { condition: context.condition, sep: tokenizer.special.sep },
+      ),
       parents === undefined ? undefined : Int32Array.from(parents),
     )
     settings.signal?.throwIfAborted()

@@ -9,6 +9,8 @@ export interface RowState {
   readonly open: Uint8Array
   /** Probability of the token when it was filled in; 1 for a token of the draft. */
   readonly confidence: Float32Array
+  /** What stands before the row, is read, and never changes; absent: nothing. */
+  readonly condition?: Int32Array
 }
 
 /** A span of tokens, `[start, end)`. */
@@ -64,7 +66,7 @@ export function nextState(state: RowState, change: RowChange): RowState {
       if (change.tokens[index] === state.tokens[right]) confidence[index] = state.confidence[right] ?? 1
     }
   }
-  return { tokens: change.tokens, locked, open, confidence }
+  return { ...state, tokens: change.tokens, locked, open, confidence }
 }
 
 /** Indices of the tokens of the row before that a round deleted. */

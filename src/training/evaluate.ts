@@ -2,6 +2,7 @@
 
 import { type BatchOptions, batchConfig } from '../config.js'
 import { MergeError } from '../errors.js'
+import type { DraftText } from '../merge/draft.js'
 import { type EditResult, editResult } from '../merge/editResult.js'
 import type { MergeModel } from '../model.js'
 import { parseConfig } from '../parseConfig.js'
@@ -179,10 +180,13 @@ export async function evaluateModel(
 interface Pair {
   readonly source: string
   readonly target: string
+  readonly condition?: string
 }
 
-const sourceOf = ({ source }: Pair): string => source
-const targetOf = ({ target }: Pair): string => target
+const sourceOf = ({ source, condition }: Pair): DraftText => behind(condition, source)
+const targetOf = ({ target, condition }: Pair): DraftText => behind(condition, target)
+const behind = (condition: string | undefined, text: string): DraftText =>
+  condition === undefined ? text : { text, condition }
 const noAgreement: Agreement = { matched: 0, proposed: 0, wanted: 0 }
 
 async function pairsOf(
@@ -192,14 +196,14 @@ async function pairsOf(
 ): Promise<Pair[]> {
   const breathe = pace()
   const pairs: Pair[] = []
-  for (const { source: own, target } of examples) {
+  for (const { source: own, target, condition } of examples) {
     await breathe()
     const row = pairs.length
     const source = own ?? corruption?.(target, randomFrom(seed, 0, row, 'evaluation'))
     if (source === undefined) {
       throw new MergeError('ERR_INPUT', `example ${row}: expected a source or a corruption, received neither`)
     }
-    pairs.push({ source, target })
+    pairs.push({ source, target, ...(condition === undefined ? {} : { condition }) })
   }
   return pairs
 }
@@ -220,7 +224,7 @@ async function fitting({ tokenizer, config }: MergeModel, pairs: readonly Pair[]
   const kept: Pair[] = []
   for (const pair of pairs) {
     await breathe()
-    if (fits(pair.source) && fits(pair.target)) kept.push(pair)
+    if ([pair.source, pair.target, pair.condition ?? ''].every(fits)) kept.push(pair)
   }
   return kept
 }

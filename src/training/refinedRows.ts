@@ -1,7 +1,7 @@
 // refinedRows: many texts through the loop of refinement, rows of like length together, the event loop never held.
 
 import { type BatchOptions, batchConfig } from '../config.js'
-import { type Draft, editableDraft } from '../merge/draft.js'
+import { conditioned, type Draft, type DraftText, editableDraft } from '../merge/draft.js'
 import { type Round, refineRows } from '../merge/refine.js'
 import { type MergeModel, sessionOf } from '../model.js'
 import { parseConfig } from '../parseConfig.js'
@@ -27,19 +27,20 @@ const batchTokens = 8192
 export async function* refinedRows<T>(
   model: MergeModel,
   items: readonly T[],
-  textOf: (item: T) => string,
+  textOf: (item: T) => DraftText,
   options: BatchOptions,
 ): AsyncGenerator<RefinedRow<T>, void, undefined> {
   const { batchRows, ...settings } = parseConfig(batchConfig, options, '')
   const { tokenizer, config } = model
   const context = { session: sessionOf(model), tokenizer, ...config }
+  const draftOf = (item: T): Draft => conditioned(context, editableDraft(context, textOf(item)), settings.condition)
   const breathe = pace()
   // Drafts are made twice: typed arrays of a whole list that live on make the garbage collector hold the event loop.
   const lengths = new Int32Array(items.length)
   for (const [index, item] of items.entries()) {
     settings.signal?.throwIfAborted()
     await breathe()
-    lengths[index] = editableDraft(context, textOf(item)).state.tokens.length
+    lengths[index] = draftOf(item).state.tokens.length
   }
   const lengthAt = (index = -1): number => lengths[index] ?? 0
   const order = byLength(Int32Array.from(items.keys()), lengthAt)
@@ -49,7 +50,7 @@ export async function* refinedRows<T>(
     let end = start + 1
     while (end < order.length && end - start < batchRows && fits(end)) end++
     const batch = order.slice(start, end).flatMap((index) => {
-      return items.slice(index, index + 1).map((item) => ({ item, index, draft: editableDraft(context, textOf(item)) }))
+      return items.slice(index, index + 1).map((item) => ({ item, index, draft: draftOf(item) }))
     })
     start = end
     const states = batch.map(({ draft }) => draft.state)
