@@ -48,6 +48,8 @@ export class PeerProcess {
     const child = spawn(peerPython(), [fileURLToPath(new URL(script, folder)), JSON.stringify(options)], {
       // As the engine does: threads that spin while they wait slow down everything beside them.
       env: { OMP_WAIT_POLICY: 'PASSIVE', ...process.env },
+      // A group of its own: Ctrl-C is ours to handle. When we end, so does its input, and with it the peer.
+      detached: true,
     })
     child.stderr.pipe(process.stderr)
     // What is written to one that ended is reported by the answer that does not come.
