@@ -10,6 +10,7 @@
 #include "merge/alignment_losses.h"
 #include "merge/literal_losses.h"
 #include "merge/oracle.h"
+#include "op_profile.h"
 #include "op_timing.h"
 #include "ops/bernoulli_st.h"
 #include "ops/counts_st.h"
@@ -178,6 +179,7 @@ const std::map<std::string, std::function<Arrays(const Call&)>>& operations() {
       {"countsSt", counts},
       {"align", alignment},
       {"timeOp", [](const Call& call) { return time_op(call.options); }},
+      {"profileOps", [](const Call& call) { return profile_ops(call.options); }},
       {"literalRecon", [](const Call& call) { return judged_positions(call, literal_recon); }},
       {"literalCompression",
        [](const Call& call) {

@@ -23,22 +23,22 @@ import {
   recipe,
   refineConfig,
 } from './config.js'
-import { isMergeError, MergeError } from './errors.js'
 import {
-  conditioned,
-  type Draft,
   type DraftText,
-  editableDraft,
-  type HoledText,
-  holedDraft,
-  promptDraft,
+  type EditingModel,
+  type Editor,
+  type EditResult,
+  editDrafts,
+  type Round,
   type TextSpan,
-} from './merge/draft.js'
-import { type EditResult, editRows } from './merge/editResult.js'
+} from './editor.js'
+import { isMergeError, MergeError } from './errors.js'
+import { conditioned, type Draft, editableDraft, type HoledText, holedDraft, promptDraft } from './merge/draft.js'
+import { editResult, editRows } from './merge/editResult.js'
 import { type MergeFigures, mergeTask } from './merge/mergeTask.js'
-import { type Round, refineRows } from './merge/refine.js'
+import { refineRows } from './merge/refine.js'
 import type { NativeSession } from './native.js'
-import { filled, OpenModel, sessionKey } from './openModel.js'
+import { filled, OpenModel, parameterCountOf, sessionKey } from './openModel.js'
 import { parseConfig } from './parseConfig.js'
 import { openPretrained } from './pretrained/pretrained.js'
 import { checkpointError, readJson, verifyFolder, writeJson } from './savedFolder.js'
@@ -81,7 +81,10 @@ export let modelOver: (
  * await using model = await MergeModel.load('runs/quickstart/model')
  * const { text, edits } = await model.edit('he go to school yesteday')
  */
-export class MergeModel extends OpenModel implements TrainableModel<RecipeOptions, Recipe, MergeFigures> {
+export class MergeModel
+  extends OpenModel
+  implements TrainableModel<RecipeOptions, Recipe, MergeFigures>, EditingModel<BatchOptions>
+{
   readonly family = 'merge'
   readonly recipeSchema = recipe
   readonly config: ModelConfig
@@ -94,9 +97,8 @@ export class MergeModel extends OpenModel implements TrainableModel<RecipeOption
   // Tests of the loops make a model by `modelOver`.
   static {
     modelOver = async (session, config, tokenizer, pretrained = false) => {
-      const parameters = await session.parameters()
-      const sizes = parameters.map(({ shape }) => shape.reduce((product, size) => product * size, 1))
-      return new MergeModel(session, config, tokenizer, { parameterCount: sum(sizes), pretrained })
+      const parameterCount = await parameterCountOf(session)
+      return new MergeModel(session, config, tokenizer, { parameterCount, pretrained })
     }
   }
 
@@ -229,7 +231,11 @@ export class MergeModel extends OpenModel implements TrainableModel<RecipeOption
     input: DraftText | readonly DraftText[],
     options: DraftOptions | BatchOptions = {},
   ): Promise<EditResult | EditResult[]> {
-    if (isList(input)) return this.#editAll(input, options)
+    if (isList(input)) {
+      const editor = this.editor(options)
+      const drafts = input.map((draft) => editor.draft(draft))
+      return editDrafts(editor, drafts)
+    }
     const settings = parseConfig(draftConfig, options, '')
     return this.#editOne(this.#draft(input, settings, settings.locked), settings)
   }
@@ -263,24 +269,24 @@ export class MergeModel extends OpenModel implements TrainableModel<RecipeOption
     return result
   }
 
-  // Rows of like length are refined together; results come back in the caller's order.
-  async #editAll(drafts: readonly DraftText[], options: BatchOptions): Promise<EditResult[]> {
+  /** What edits with these options; for evaluation. */
+  editor(options: BatchOptions = {}): Editor<Draft> {
+    const context = this.#context
     const { batchRows, ...settings } = parseConfig(batchConfig, options, '')
-    const rows = drafts.map((draft, index) => ({ index, draft: this.#draft(draft, settings) }))
-    rows.sort((a, b) => a.draft.state.tokens.length - b.draft.state.tokens.length || a.index - b.index)
-    const results = new Map<number, EditResult>()
-    for (let start = 0; start < rows.length; start += batchRows) {
-      const batch = rows.slice(start, start + batchRows)
-      const edited = await editRows(
-        this.#context,
-        batch.map((row) => row.draft),
-        settings,
-      )
-      edited.forEach((result, place) => {
-        results.set(batch[place]?.index ?? -1, result)
-      })
+    return {
+      batchRows,
+      signal: settings.signal,
+      keepThreshold: settings.keepThreshold,
+      draft: (draft) => this.#draft(draft, settings),
+      fits: (source, target) => Math.max(source.length, target.length) <= context.maxLength,
+      refine: (drafts) =>
+        refineRows(
+          context,
+          drafts.map(({ state }) => state),
+          settings,
+        ),
+      result: (draft, rounds) => editResult(context.tokenizer, draft, rounds, settings),
     }
-    return [...results].sort(([a], [b]) => a - b).map(([, result]) => result)
   }
 
   get #context() {
@@ -296,8 +302,6 @@ const savedConfig = z.strictObject({
 })
 
 const defaultMaxLength = 256
-
-const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
 
 function isList(input: DraftText | readonly DraftText[]): input is readonly DraftText[] {
   return Array.isArray(input)

@@ -79,7 +79,7 @@ void GptFamily::check_next(const Record& options, const NextInput& input) const 
   }
 }
 
-Rows GptFamily::next_tokens(const Record& options, const NextInput& input, const std::atomic<bool>& cancelled) {
+NextOutput GptFamily::next_tokens(const Record& options, const NextInput& input, const std::atomic<bool>& cancelled) {
   check_next(options, input);
   nn::KvCache& cache = caches_.try_emplace(input.generation, model_.options().layers).first->second;
   return baselines::write_on(model_, cache, options, input, cancelled);

@@ -14,6 +14,11 @@ export interface ModelFlags {
   readonly threads?: number
 }
 
+/** Flags of commands that take models of every kind. */
+export interface AnyModelFlags extends ModelFlags {
+  readonly weightDtype?: string
+}
+
 /** How text is refined; absent flags keep the model's defaults. */
 export interface RefineFlags {
   readonly maxRounds?: number

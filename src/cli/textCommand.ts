@@ -1,9 +1,9 @@
 // textCommand: the loop that edit, generate and infill share: read texts, refine them, show the result or each round.
 
 import type { RefineConfig } from '../config.js'
+import type { Round } from '../editor.js'
 import { conditioned, type Draft, type DraftContext } from '../merge/draft.js'
 import { editRows } from '../merge/editResult.js'
-import type { Round } from '../merge/refine.js'
 import { sessionOf } from '../model.js'
 import { holdInterrupts } from './interrupt.js'
 import { type ModelFlags, openModel } from './modelOptions.js'

@@ -1,9 +1,10 @@
 // tracedEdit: edits, infills and continuations that keep their rounds, and their lines for a trace.
 
 import { draftConfig, infillConfig, type RefineConfig, type RefineOptions, refineConfig } from '../config.js'
+import type { EditResult, Round } from '../editor.js'
 import { conditioned, type Draft, editableDraft, holedDraft, promptDraft } from '../merge/draft.js'
-import { type EditResult, editResult } from '../merge/editResult.js'
-import { type Round, refineRows } from '../merge/refine.js'
+import { editResult } from '../merge/editResult.js'
+import { refineRows } from '../merge/refine.js'
 import { type MergeModel, sessionOf } from '../model.js'
 import { parseConfig } from '../parseConfig.js'
 import { type TraceLine, traceLines } from './trace.js'

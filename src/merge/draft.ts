@@ -1,16 +1,9 @@
 // Draft: a text on its way into the loop, as tokens with what is locked and which gaps are open.
 
+import type { DraftText, TextSpan, TokenSpan } from '../editor.js'
 import { MergeError } from '../errors.js'
 import { type Tokenizer, toWellFormed } from '../text/tokenizer.js'
-import { draftState, growingState, type RowState, type TokenSpan } from './rowState.js'
-
-/** A span of a text, `[start, end)` in UTF-16 offsets. */
-export type TextSpan = readonly [start: number, end: number]
-
-/** A draft, alone or with spans that never change and a text before it that is read with it and stays as it is. */
-export type DraftText =
-  | string
-  | { readonly text: string; readonly locked?: readonly TextSpan[]; readonly condition?: string }
+import { draftState, growingState, type RowState } from './rowState.js'
 
 /** A text with holes: what stands between them, or what stands before and after the only one. */
 export type HoledText = string | readonly string[] | { readonly prefix: string; readonly suffix: string }

@@ -1,5 +1,7 @@
 // The state of one row between rounds: its tokens, which of them are locked, and which gaps are open.
 
+import type { TokenSpan } from '../editor.js'
+
 /** Gap `j` lies before token `j`; a row of n tokens has n + 1 gaps, the last one behind its last token. */
 export interface RowState {
   readonly tokens: Int32Array
@@ -12,9 +14,6 @@ export interface RowState {
   /** What stands before the row, is read, and never changes; absent: nothing. */
   readonly condition?: Int32Array
 }
-
-/** A span of tokens, `[start, end)`. */
-export type TokenSpan = readonly [start: number, end: number]
 
 /** What one round did to one row: `source` is the index of each token in the row before, -1 where it was inserted. */
 export interface RowChange {

@@ -13,7 +13,7 @@ const layersOfSrc: readonly (readonly string[])[] = [
   ['config'],
   ['openModel', 'session'],
   ['ops/', 'text/'],
-  ['pretrained/'],
+  ['editor', 'pretrained/'],
   ['training/task'],
   ['merge/', 'remedi/', 'baselines/'],
   ['training/checkpoint'],
@@ -34,7 +34,7 @@ const layersOfNative: readonly (readonly string[])[] = [
   ['optim/'],
   ['family.h'],
   ['merge/', 'remedi/', 'baselines/'],
-  ['family.cc', 'engine.cc', 'guard.h', 'op_timing.h', 'op_timing.cc', 'operation.cc'],
+  ['family.cc', 'engine.cc', 'guard.h', 'op_profile.h', 'op_profile.cc', 'op_timing.h', 'op_timing.cc', 'operation.cc'],
   ['addon/'],
 ]
 
