@@ -16,7 +16,9 @@ RoundOutput Family::refine_round(const Record&, const RoundInput&) { refuse("ref
 DenoiseOutput Family::denoise(const Record&, const DenoiseInput&) { refuse("denoise", "remedi or maskgit"); }
 void Family::remember(const CachedRows&) { refuse("remember", "remedi"); }
 void Family::forget(int64_t, const std::vector<int32_t>&) { refuse("forget", "remedi, gpt or maskgit"); }
-NextOutput Family::next_tokens(const Record&, const NextInput&, const std::atomic<bool>&) { refuse("nextTokens", "gpt"); }
+NextOutput Family::next_tokens(const Record&, const NextInput&, const std::atomic<bool>&) {
+  refuse("nextTokens", "gpt");
+}
 LengthOutput Family::predict_lengths(const Record&, const CachedRows&) { refuse("predictLengths", "maskgit"); }
 std::map<std::string, Tensor> Family::inspect_behind(const Rows&, const Rows&, const std::string&,
                                                      const std::vector<std::string>&) {

@@ -3,6 +3,7 @@
 #include "ops/cached_attention.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/record_function.h>
 
 #include <cmath>
 

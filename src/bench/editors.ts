@@ -2,12 +2,14 @@
 
 import { GptModel } from '../baselines/gpt.js'
 import type { CommonRecipe } from '../config.js'
+import type { Editor } from '../editor.js'
 import { MergeError } from '../errors.js'
 import { MergeModel, sessionOf } from '../model.js'
 import { RemediModel } from '../remedi/model.js'
 import type { Corruption } from '../text/corruption.js'
 import type { Example } from '../text/example.js'
 import type { Tokenizer } from '../text/tokenizer.js'
+import { refinedRows } from '../training/refinedRows.js'
 import type { RunConfig } from '../training/runConfig.js'
 import type { Figures, TrainableModel } from '../training/task.js'
 import { Trainer } from '../training/trainer.js'
@@ -30,7 +32,7 @@ export interface Edited {
 }
 
 /** A trained model. */
-export interface Editor {
+export interface TrainedEditor {
   readonly training: { readonly steps: number; readonly seconds: number; readonly parameters: number }
   edit(sources: readonly string[]): Promise<Edited[]>
   dispose(): Promise<void>
@@ -40,7 +42,7 @@ export interface Editor {
 export interface EditorKind {
   readonly name: string
   readonly task: string
-  train(options: EditorOptions): Promise<Editor>
+  train(options: EditorOptions): Promise<TrainedEditor>
 }
 
 /** Rows of a batch when texts are edited. */
@@ -56,36 +58,17 @@ export const editors: readonly EditorKind[] = [
 
 type Budget = BenchSettings['budget']
 
-async function trainMerge(options: EditorOptions, encodings: 'one' | 'two'): Promise<Editor> {
+async function trainMerge(options: EditorOptions, encodings: 'one' | 'two'): Promise<TrainedEditor> {
   const { config, tokenizer, settings } = options
   const { threads, signal, budget } = settings
   const { saveEvery: _, best: __, steps: ___, minutes: ____, ...recipe } = config.recipe
   if ('from' in config.model) throw new MergeError('ERR_CONFIG', 'model.from: expected none, received a folder')
   const model = await MergeModel.create({ ...config.model, encodings, tokenizer, threads, seed: recipe.seed })
   const training = await trained(model, { ...recipe, ...budget, saveEvery: 0 }, options)
-  return {
-    training,
-    dispose: () => model.dispose(),
-    async edit(sources) {
-      const counts = sources.map(() => ({ text: '', rounds: 0, passes: 0 }))
-      for (const rows of batchesOf(sources)) {
-        const drafts = rows.map(({ source }) => source)
-        for await (const reports of model.refineBatch(drafts, { signal })) {
-          for (const report of reports) {
-            const edited = counts[rows[report.row]?.index ?? -1]
-            if (edited === undefined) continue
-            edited.text = report.text
-            edited.rounds++
-            edited.passes += report.encoderPasses
-          }
-        }
-      }
-      return counts
-    },
-  }
+  return { training, dispose: () => model.dispose(), edit: (sources) => editedBy(model.editor({ signal }), sources) }
 }
 
-async function trainRemedi(options: EditorOptions): Promise<Editor> {
+async function trainRemedi(options: EditorOptions): Promise<TrainedEditor> {
   const { config, settings } = options
   const model = await RemediModel.create({ ...streamOf(options), blockLength: 32 })
   const common = commonOf(config)
@@ -110,20 +93,12 @@ async function trainRemedi(options: EditorOptions): Promise<Editor> {
   }
 }
 
-async function trainGpt(options: EditorOptions): Promise<Editor> {
+async function trainGpt(options: EditorOptions): Promise<TrainedEditor> {
   const { config, settings } = options
   const model = await GptModel.create(streamOf(options))
   const training = await trained(model, { ...commonOf(config), ...settings.budget }, options)
-  const longest = config.model.maxLength ?? 256
-  return {
-    training,
-    dispose: () => model.dispose(),
-    async edit(sources) {
-      const prompts = sources.map((source, key) => ({ source, key }))
-      const answers = await model.generate(prompts, { maxNewTokens: longest, batchRows, signal: settings.signal })
-      return answers.map(({ text, tokens }) => ({ text, passes: tokens.length + 1 }))
-    },
-  }
+  const { signal } = settings
+  return { training, dispose: () => model.dispose(), edit: (sources) => editedBy(model.editor({ signal }), sources) }
 }
 
 // A prompt of RemeDi ends where its answer begins; the line's end says where.
@@ -151,7 +126,7 @@ async function trained<M, O, R extends CommonRecipe, F extends Figures>(
   recipe: NoInfer<O>,
   { train, corruption, settings: { signal } }: EditorOptions,
   prompt: (source: string) => string = (source) => source,
-): Promise<Editor['training']> {
+): Promise<TrainedEditor['training']> {
   const trainer = new Trainer(model, recipe)
   const drafts: Corruption = (target, random) => prompt(corruption(target, random))
   let seconds = 0
@@ -160,15 +135,12 @@ async function trained<M, O, R extends CommonRecipe, F extends Figures>(
   return { steps: trainer.step, seconds, parameters: sizes.reduce((sum, size) => sum + size, 0) }
 }
 
-interface Row {
-  readonly source: string
-  readonly index: number
-}
-
-// Rows of like length together.
-function batchesOf(sources: readonly string[]): Row[][] {
-  const rows = sources.map((source, index) => ({ source, index })).sort((a, b) => a.source.length - b.source.length)
-  const batches: Row[][] = []
-  for (let start = 0; start < rows.length; start += batchRows) batches.push(rows.slice(start, start + batchRows))
-  return batches
+// The texts after their rounds, by whatever edits.
+async function editedBy(editor: Editor, sources: readonly string[]): Promise<Edited[]> {
+  const edited: Edited[] = sources.map((text) => ({ text }))
+  for await (const { index, rounds, last } of refinedRows(editor, sources, (source) => source)) {
+    const passes = rounds.reduce((sum, { encoderPasses }) => sum + encoderPasses, 0)
+    edited[index] = { text: last.text, rounds: rounds.length, passes }
+  }
+  return edited
 }

@@ -10,6 +10,7 @@ import { type BenchResult, type Dtype, resultOf } from './benchReport.js'
 import type { BenchSize } from './benchSize.js'
 import { draftsOf } from './families.js'
 import { heldMb, type InferenceContender, resultsOf } from './inferenceResults.js'
+import { opShares } from './opShares.js'
 import { timeOp } from './opTiming.js'
 import { missingModules, PeerProcess } from './peerProcess.js'
 import type { BenchSettings } from './suite.js'
@@ -63,6 +64,7 @@ export async function* measureEncoders(
             return { tokens, passes: 1 }
           },
           heldMb: async () => heldMb(await model.memory()),
+          shares: opShares,
         },
         gemmContender({ ...common, family: 'its matrices alone' }, { size, dtype, tokens }),
         ...ways.flatMap((way) =>

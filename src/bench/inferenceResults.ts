@@ -30,9 +30,9 @@ export interface GroupFacts {
 /** The results of a group. */
 export function resultsOf(taken: readonly Taken<InferenceContender>[], facts: GroupFacts): BenchResult[] {
   const { size, dtype, batch, threads } = facts
-  return taken.map(({ contender, work, times, peakMemoryMb }) => {
+  return taken.map(({ contender, work, times, peakMemoryMb, shares }) => {
     const { median, low, high, samples } = middleOf(times)
-    const figures = Object.fromEntries(
+    const ratios = Object.fromEntries(
       taken.flatMap((other): [string, number][] => {
         if (other.contender.measure === undefined) return []
         // The other may have written another number of tokens.
@@ -40,6 +40,7 @@ export function resultsOf(taken: readonly Taken<InferenceContender>[], facts: Gr
         return [[other.contender.measure, rounded(speed)]]
       }),
     )
+    const figures = { ...ratios, ...shares }
     return resultOf({
       suite: 'inference',
       case: contender.case,

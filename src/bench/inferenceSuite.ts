@@ -10,6 +10,7 @@ import { measureEncoders } from './encoderCases.js'
 import { draftsOf, families } from './families.js'
 import type { Family, FamilyOptions, OpenFamily } from './family.js'
 import { heldMb, type InferenceContender, resultsOf } from './inferenceResults.js'
+import { opShares } from './opShares.js'
 import { missingModules, PeerProcess } from './peerProcess.js'
 import type { BenchSettings } from './suite.js'
 import { inTurns } from './turns.js'
@@ -59,6 +60,7 @@ async function* measureFamilies(settings: BenchSettings, size: BenchSize, dtype:
         ...(family.name === 'GPT' ? { measure: 'timesGpt' } : {}),
         run: () => model.run(drafts),
         heldMb: async () => heldMb(await model.memory()),
+        shares: opShares,
       }))
       const gpt = families.find(({ name }) => name === 'GPT')
       const task = gpt?.task(options) ?? ''

@@ -12,6 +12,7 @@ import { type BenchResult, resultOf } from './benchReport.js'
 import { type BenchSize, benchSize } from './benchSize.js'
 import { heldMb } from './inferenceResults.js'
 import { type LearnerOptions, learners, mergeShape, type OpenLearner, twinName } from './learners.js'
+import { opShares } from './opShares.js'
 import { missingModules, PeerProcess } from './peerProcess.js'
 import { middleOf, pairedRatio, rounded } from './quantiles.js'
 import type { BenchSettings } from './suite.js'
@@ -52,7 +53,7 @@ async function* measureSize(settings: BenchSettings, size: BenchSize, rows: numb
       opened.push(model)
       const takeTurn = turnOf(model, batches, stepsPerCall[size.name])
       const base = { name: learner.name, task: learner.task, peer: null }
-      contenders.push({ ...base, run: takeTurn, heldMb: async () => heldMb(await model.memory()) })
+      contenders.push({ ...base, run: takeTurn, heldMb: async () => heldMb(await model.memory()), shares: opShares })
       if (learner.name !== twinName || !settings.peers || why !== undefined) continue
       peer = await startTwin(model, batches, options)
       settings.learnVersions(peer.versions)
@@ -171,9 +172,11 @@ interface SizeFacts {
 function resultsOf(taken: readonly Taken<TrainingContender>[], { size, rows, threads }: SizeFacts): BenchResult[] {
   const twin = taken.find(({ contender }) => contender.peer !== null)
   const steps = stepsPerCall[size.name]
-  return taken.map(({ contender, work, times, peakMemoryMb }) => {
+  return taken.map(({ contender, work, times, peakMemoryMb, shares }) => {
     const { median, low, high, samples } = middleOf(times.map((time) => time / steps))
     const isPair = twin !== undefined && contender.name === twinName
+    const ratio = isPair ? { timesPeer: rounded(pairedRatio(twin.times, times).median) } : {}
+    const figures = { ...ratio, ...shares }
     return resultOf({
       suite: 'training',
       case: `a step: ${contender.task}, targets of ${Math.ceil(size.length / 4)} to ${size.length} tokens`,
@@ -187,7 +190,7 @@ function resultsOf(taken: readonly Taken<TrainingContender>[], { size, rows, thr
       peakMemoryMb: peakMemoryMb === null ? null : Math.round(peakMemoryMb),
       spread: { low: rounded(low), high: rounded(high), samples },
       peer: contender.peer,
-      ...(isPair ? { figures: { timesPeer: rounded(pairedRatio(twin.times, times).median) } } : {}),
+      ...(Object.keys(figures).length === 0 ? {} : { figures }),
     })
   })
 }

@@ -22,6 +22,8 @@ export interface Contender {
   run(): Promise<Work>
   /** MiB that its model holds. */
   heldMb?(): Promise<number>
+  /** Where the time of a call goes; of those that run in the engine. */
+  shares?(run: () => Promise<unknown>): Promise<Readonly<Record<string, number>>>
 }
 
 /** What a contender's calls took. */
@@ -31,6 +33,7 @@ export interface Taken<C extends Contender> {
   /** Milliseconds of each call, without the first, which warms up. */
   readonly times: readonly number[]
   readonly peakMemoryMb: number | null
+  readonly shares: Readonly<Record<string, number>>
 }
 
 /** How long to go on. */
@@ -50,7 +53,7 @@ export async function inTurns<C extends Contender>(
   contenders: readonly C[],
   { samples, seconds, signal, now = () => performance.now() }: TurnOptions,
 ): Promise<Taken<C>[]> {
-  const entries: { contender: C; work: Work; times: number[]; peakMemoryMb: number | null }[] = []
+  const entries: (Taken<C> & { times: number[] })[] = []
   for (const contender of contenders) {
     signal.throwIfAborted()
     const before = residentMb()
@@ -60,7 +63,7 @@ export async function inTurns<C extends Contender>(
     const grown = before === null || peak === null ? null : Math.max(0, peak - before)
     const held = (await contender.heldMb?.()) ?? null
     const own = grown === null || held === null ? null : held + grown
-    entries.push({ contender, work, times: [], peakMemoryMb: work.peakMemoryMb ?? own })
+    entries.push({ contender, work, times: [], peakMemoryMb: work.peakMemoryMb ?? own, shares: {} })
   }
   const end = now() + 1000 * seconds
   for (let turn = 0; turn < samples && (turn < leastSamples || now() < end); turn++) {
@@ -71,5 +74,10 @@ export async function inTurns<C extends Contender>(
       entry.times.push(work.seconds === undefined ? now() - start : 1000 * work.seconds)
     }
   }
-  return entries
+  const taken: Taken<C>[] = []
+  for (const entry of entries) {
+    const { contender } = entry
+    taken.push({ ...entry, shares: (await contender.shares?.(() => contender.run())) ?? {} })
+  }
+  return taken
 }

@@ -95,8 +95,10 @@ function opsTable(results: readonly BenchResult[], { size, threads }: BenchResul
 function trainingTable(results: readonly BenchResult[], { size, threads }: BenchResult): Content {
   return {
     title: `Training step, ${size} size, ${threadsText(threads)}`,
-    note: 'Milliseconds of a step: median (quartiles). Times peer: the speed beside the twin in PyTorch, pair by pair.',
-    head: ['family', 'case', 'rows', 'type', 'tokens/s', 'ms', 'times peer', 'MiB'],
+    note:
+      'Milliseconds of a step: median (quartiles). Times peer: the speed beside the twin in PyTorch, pair by pair. ' +
+      'Outside: share of the time that is neither matrices nor attention.',
+    head: ['family', 'case', 'rows', 'type', 'tokens/s', 'ms', 'times peer', 'outside, %', 'MiB'],
     rows: results
       .filter(isThere)
       .map((result) => [
@@ -107,6 +109,7 @@ function trainingTable(results: readonly BenchResult[], { size, threads }: Bench
         speed(result.tokensPerSecond),
         milliseconds(result),
         digits(figure(result, 'timesPeer')),
+        percent(figure(result, 'outsideShare')),
         plain(result.peakMemoryMb),
       ]),
   }
@@ -120,8 +123,8 @@ function inferenceTable(results: readonly BenchResult[], first: BenchResult): Co
   const contenders = groupsOf(results.filter(isThere), (result) => `${nameOf(result)} ${result.case}`)
   return {
     title: `${title}, ${size} size, ${dtype}, ${threadsText(threads)}`,
-    note: `Tokens a second, by the median; milliseconds of a call, quartiles; ${than}.`,
-    head: ['family', 'a call', 'rounds', 'passes', 'MiB', ...batches.map((batch) => `batch ${batch}`)],
+    note: `Tokens a second, by the median; milliseconds of a call, quartiles; ${than}. Outside: share of the time that is neither matrices nor attention.`,
+    head: ['family', 'a call', 'rounds', 'passes', 'outside, %', 'MiB', ...batches.map((batch) => `batch ${batch}`)],
     rows: contenders.map((group) => {
       const last = group.at(-1)
       const cells = batches.map((batch) => {
@@ -134,17 +137,15 @@ function inferenceTable(results: readonly BenchResult[], first: BenchResult): Co
           ? `${digits(result.latencyMs)} ms (${quartiles(result)})`
           : `${speed(result.tokensPerSecond)} (${quartiles(result)} ms${ratios.join('')})`
       })
+      const outside = last === undefined ? '-' : percent(figure(last, 'outsideShare'))
       const [name, task] = last === undefined ? ['', ''] : [nameOf(last), last.case]
-      return [name, task, digits(last?.rounds), digits(last?.passes), plain(last?.peakMemoryMb), ...cells]
+      return [name, task, digits(last?.rounds), digits(last?.passes), outside, plain(last?.peakMemoryMb), ...cells]
     }),
   }
 }
 
 function qualityTable(results: readonly BenchResult[], { size }: BenchResult): Content {
-  const share = (result: BenchResult, name: string): string => {
-    const value = figure(result, name)
-    return value === null ? '-' : (100 * value).toFixed(1)
-  }
+  const share = (result: BenchResult, name: string): string => percent(figure(result, name))
   return {
     title: `Quality, ${size} size, the same budget of training for each family`,
     note: 'Shares of the held-out texts in percent; tokens a second of the drafts. The last rows need no training.',
@@ -180,6 +181,7 @@ export const nameOf = ({ family, peer }: BenchResult): string => (peer === null 
 /** A figure of a result, `null` where it has none. */
 export const figure = ({ figures }: BenchResult, name: string): number | null => figures?.[name] ?? null
 
+const percent = (share: number | null): string => (share === null ? '-' : (100 * share).toFixed(1))
 const isThere = (result: BenchResult): boolean => !isMissing(result)
 const plain = (value: number | string | null | undefined): string => String(value ?? '-')
 const digits = (value: number | null | undefined): string =>

@@ -30,6 +30,10 @@ test('ops and inference: every op and every family, once', { timeout: 60_000 }, 
     ({ batch, case: name }) => batch === 1 && name.match(/^(one pass|life)/) === null,
   )
   expect(asked.map(({ family }) => family)).toEqual(families.map(({ name }) => name))
+  for (const { figures = {} } of asked) {
+    expect(figures.gemmShare).toBeGreaterThan(0)
+    expect((figures.gemmShare ?? 0) + (figures.attentionShare ?? 0) + (figures.outsideShare ?? 0)).toBeCloseTo(1, 2)
+  }
   for (const result of report.results) {
     expect(result.latencyMs, result.case).toBeGreaterThan(0)
     if (!result.case.startsWith('life')) expect(result.tokensPerSecond, result.case).toBeGreaterThan(0)

@@ -5,6 +5,7 @@ import { type BenchReport, type BenchResult, benchReport, resultOf } from '../..
 import { benchSize } from '../../src/bench/benchSize.js'
 import { draftsOf } from '../../src/bench/families.js'
 import { resultsOf } from '../../src/bench/inferenceResults.js'
+import { sharesOf } from '../../src/bench/opShares.js'
 import { missingModules } from '../../src/bench/peerProcess.js'
 import { alignmentPairs, matched, plainMatches } from '../../src/bench/plainAlignment.js'
 import { middleOf, pairedRatio, quantile } from '../../src/bench/quantiles.js'
@@ -89,6 +90,7 @@ const inference = (['MERGE', 'GPT', 'GPT'] as const).map((family, index) => ({
       [40, 80, 120],
     ][index] ?? [],
   peakMemoryMb: 12.4,
+  shares: index === 0 ? { outsideShare: 0.25 } : {},
 }))
 const results: BenchResult[] = [
   ...resultsOf(inference, facts),
@@ -121,6 +123,21 @@ const report: BenchReport = {
   results,
 }
 
+test('shares of a call: ops that are neither matrices nor attention, the largest first', () => {
+  const found = {
+    gemm: [9, 50],
+    attention: [1, 20],
+    'aten::a': [1, 1],
+    'aten::b': [1, 4],
+    'aten::c': [1, 3],
+    'aten::d': [1, 2],
+  }
+  expect(sharesOf(found, 100)).toEqual({
+    ...{ gemmShare: 0.5, attentionShare: 0.2, outsideShare: 0.3 },
+    ...{ 'share aten::b': 0.04, 'share aten::c': 0.03, 'share aten::d': 0.02 },
+  })
+})
+
 describe('the file', () => {
   test('every result has every key', () => {
     const keys = [
@@ -136,7 +153,7 @@ describe('the file', () => {
     expect(results[0]).toMatchObject({ tokensPerSecond: 5000, latencyMs: 20, rounds: 2, passes: 4, peakMemoryMb: 12 })
     expect(results[0]?.spread).toEqual({ low: 15, high: 25, samples: 3 })
     expect(results.slice(0, 3).map(({ figures }) => figures)).toEqual([
-      { timesGpt: 2 },
+      { timesGpt: 2, outsideShare: 0.25 },
       { timesGpt: 1 },
       { timesGpt: 0.5 },
     ])
@@ -150,11 +167,11 @@ describe('tables', () => {
     const text = benchMarkdown(report, tables.slice(0, 1)).split('\n')
     expect(text[0]).toBe('P, 2 cores, 8 GB, Linux, load 0 before; merge-lm 0.1.0; commit c0ffee.')
     expect(text.slice(4, 9)).toEqual([
-      '| family | a call | rounds | passes | MiB | batch 4 |',
-      '|---|---:|---:|---:|---:|---:|',
-      '| MERGE | edit <64> tokens | 2 | 4 | 12 | 5.0k (15 to 25 ms; 2x) |',
-      '| GPT | edit <64> tokens | - | - | 12 | 2.5k (30 to 50 ms; 1x) |',
-      '| GPT: other | edit <64> tokens | - | - | 12 | 1.3k (60 to 100 ms; 0.5x) |',
+      '| family | a call | rounds | passes | outside, % | MiB | batch 4 |',
+      '|---|---:|---:|---:|---:|---:|---:|',
+      '| MERGE | edit <64> tokens | 2 | 4 | 25.0 | 12 | 5.0k (15 to 25 ms; 2x) |',
+      '| GPT | edit <64> tokens | - | - | - | 12 | 2.5k (30 to 50 ms; 1x) |',
+      '| GPT: other | edit <64> tokens | - | - | - | 12 | 1.3k (60 to 100 ms; 0.5x) |',
     ])
     expect(text.at(-1)).toBe('Missing: HF (python3 has no torch).')
   })
