@@ -23,6 +23,8 @@ const batchCount = 8
 /** Steps of a timed call: one alone is a few milliseconds at the small size. */
 const stepsPerCall = { small: 4, reference: 1 } as const
 const twinPeer = 'PyTorch eager'
+/** Of a loss; float32 in another order is 1e-6 of it. */
+const lossTolerance = 1e-5
 
 interface TrainingContender extends Contender {
   readonly task: string
@@ -111,7 +113,8 @@ async function startTwin(
   }
 }
 
-// Before it may be compared, the twin must find the loss that the engine finds, from the same weights on the same rows.
+// Before it may be compared, the twin must find the losses that the engine finds, from the same weights on the same rows,
+// step after step: the later ones tell whether it learns alike, too.
 async function twinContender(
   peer: PeerProcess,
   model: OpenLearner,
@@ -119,9 +122,13 @@ async function twinContender(
   { task, size }: { readonly task: string; readonly size: BenchSize },
 ): Promise<TrainingContender> {
   const ask = async (batch: number) => peer.ask({ ...model.record, batch: batch % batches.length })
-  const [ours, theirs] = [await model.step(batches[0] ?? []), Number((await ask(0)).total)]
-  if (!(Math.abs(ours - theirs) <= 1e-3 * Math.abs(ours))) {
-    throw new MergeError('ERR_INTERNAL', `bench/peers/training.py: expected the loss ${ours}, received ${theirs}`)
+  for (const [index, batch] of batches.entries()) {
+    const [ours, theirs] = [await model.step(batch), Number((await ask(index)).total)]
+    if (Math.abs(ours - theirs) <= lossTolerance * Math.abs(ours)) continue
+    throw new MergeError(
+      'ERR_INTERNAL',
+      `bench/peers/training.py: expected the loss ${ours} in step ${index}, received ${theirs}`,
+    )
   }
   let next = 0
   return {
