@@ -2,6 +2,8 @@
 
 import { z } from 'zod'
 import { GptModel } from '../baselines/gpt.js'
+import { LevtModel } from '../baselines/levt.js'
+import { type Editor, editDrafts } from '../editor.js'
 import { MergeError } from '../errors.js'
 import { parseConfig } from '../parseConfig.js'
 import { holdInterrupts } from './interrupt.js'
@@ -9,20 +11,26 @@ import type { AnyModelFlags, RefineFlags } from './modelOptions.js'
 import { visible } from './terminal.js'
 import { inputTexts, placed } from './textInput.js'
 
-/** A model of one of these families. */
-export type BaselineModel = GptModel
+/** The families and their models. */
+interface Models {
+  readonly gpt: GptModel
+  readonly levt: LevtModel
+}
 
-interface Family {
-  readonly load: (folder: string, options: LoadFlags) => Promise<BaselineModel>
+interface Family<M> {
+  readonly load: (folder: string, options: LoadFlags) => Promise<M>
   /** Flags of a refinement loop that are options of its editor, too. */
   readonly flags: readonly (keyof RefineFlags)[]
 }
 
-const families: Readonly<Record<BaselineModel['family'], Family>> = {
+const families: { readonly [K in keyof Models]: Family<Models[K]> } = {
   gpt: { load: (...call) => GptModel.load(...call), flags: ['temperature', 'topK', 'topP', 'seed'] },
+  levt: { load: (...call) => LevtModel.load(...call), flags: ['maxRounds', 'keepThreshold'] },
 }
 
-export type BaselineFamily = keyof typeof families
+export type BaselineFamily = keyof Models
+/** A model of one of these families. */
+export type BaselineModel = Models[BaselineFamily]
 
 /** Their words in config.json. */
 export const baselineFamilies: readonly string[] = Object.keys(families)
@@ -40,7 +48,7 @@ const placement = z.strictObject({
 type LoadFlags = z.output<typeof placement> & { readonly threads?: number }
 
 /** Loads a model with the flags of a command. */
-export function openBaseline(family: BaselineFamily, flags: AnyModelFlags): Promise<BaselineModel> {
+export function openBaseline<K extends BaselineFamily>(family: K, flags: AnyModelFlags): Promise<Models[K]> {
   const { device, dtype, weightDtype, threads } = flags
   const placed = parseConfig(placement, defined({ device, dtype, weightDtype }), '')
   return families[family].load(flags.model, { ...placed, ...(threads === undefined ? {} : { threads }) })
@@ -68,13 +76,9 @@ export async function editWithBaseline(
   await using model = await openBaseline(family, flags)
   for await (const inputs of inputTexts(argument, interrupt.signal)) {
     // Each line is checked with its number before any is edited.
-    const editor = model.editor(options)
-    for (const input of inputs) placed(input, (text) => editor.draft(text))
-    const results = await model.edit(
-      inputs.map(({ text }) => text),
-      options,
-    )
-    for (const result of results) {
+    const editor: Editor = model.editor(options)
+    const drafts = inputs.map((input) => placed(input, (text) => editor.draft(text)))
+    for (const result of await editDrafts(editor, drafts)) {
       process.stdout.write(`${flags.json === true ? JSON.stringify(result) : shownAnswer(result.text, argument)}\n`)
     }
   }

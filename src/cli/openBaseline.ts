@@ -2,6 +2,8 @@
 
 import { GptModel } from '../baselines/gpt.js'
 import type { GptFigures, GptRecipe, GptRecipeOptions } from '../baselines/gptTask.js'
+import { LevtModel } from '../baselines/levt.js'
+import type { LevtFigures, LevtRecipe, LevtRecipeOptions } from '../baselines/levtTask.js'
 import type { CommonRecipe } from '../config.js'
 import type { EditingModel } from '../editor.js'
 import { corruptionFrom } from '../text/corruptionSpec.js'
@@ -10,14 +12,14 @@ import type { Tokenizer } from '../text/tokenizer.js'
 import { unknownMetric } from '../training/best.js'
 import { evaluateEdits } from '../training/evaluate.js'
 import type { ModelKind } from '../training/resume.js'
-import type { GptRunConfig } from '../training/runConfig.js'
+import type { GptRunConfig, LevtRunConfig } from '../training/runConfig.js'
 import type { Figures, TrainableModel } from '../training/task.js'
 import { Trainer } from '../training/trainer.js'
 import { makeTokenizer, type OpenRun, type RunStart, runFigures } from './openRun.js'
 import { dataPrint } from './runRecord.js'
 
 /** The file of a baseline's run. */
-export type BaselineRunConfig = GptRunConfig
+export type BaselineRunConfig = GptRunConfig | LevtRunConfig
 
 /** A run of a baseline that is ready to start. M: the model, T: its trainer. */
 export interface OpenBaselineRun<M, T> extends Omit<OpenRun, 'model' | 'trainer'> {
@@ -28,16 +30,26 @@ export interface OpenBaselineRun<M, T> extends Omit<OpenRun, 'model' | 'trainer'
 }
 
 export type OpenGptRun = OpenBaselineRun<GptModel, Trainer<GptModel, GptRecipeOptions, GptRecipe, GptFigures>>
-export type AnyBaselineRun = OpenGptRun
+export type OpenLevtRun = OpenBaselineRun<LevtModel, Trainer<LevtModel, LevtRecipeOptions, LevtRecipe, LevtFigures>>
+export type AnyBaselineRun = OpenGptRun | OpenLevtRun
 
 /** Reads the data; makes the tokenizer and the model, or loads them from the checkpoint. */
 export function openBaselineRun(config: BaselineRunConfig, start: RunStart): Promise<AnyBaselineRun> {
-  const { model, recipe } = config
   switch (config.family) {
-    case 'gpt':
+    case 'gpt': {
+      const { model, recipe } = config
       return opened(config, start, { kind: GptModel, recipe, create: (base) => GptModel.create({ ...model, ...base }) })
+    }
+    case 'levt': {
+      const { model, recipe } = config
+      return opened(config, start, {
+        kind: LevtModel,
+        recipe,
+        create: (base) => LevtModel.create({ ...model, ...base }),
+      })
+    }
     default:
-      return config.family satisfies never
+      return config satisfies never
   }
 }
 

@@ -3,6 +3,8 @@
 import { z } from 'zod'
 import { gptConfig } from '../baselines/gptConfig.js'
 import { gptRecipe } from '../baselines/gptTask.js'
+import { levtConfig } from '../baselines/levtConfig.js'
+import { levtRecipe } from '../baselines/levtTask.js'
 import { loraConfig } from '../config/lora.js'
 import { modelConfig, pretrainedConfig, recipe } from '../config.js'
 import { remediConfig } from '../remedi/config.js'
@@ -58,7 +60,7 @@ const common = {
 /** The schema of a run's file, for a MERGE model. */
 export const runConfig = z
   .strictObject({
-    family: z.literal('merge').default('merge').describe('the kind of model: merge, remedi or gpt'),
+    family: z.literal('merge').default('merge').describe('the kind of model: merge, remedi, gpt or levt'),
     model: runModel.prefault({}).describe('shape of the model'),
     tokenizer: tokenizerConfig
       .optional()
@@ -131,16 +133,25 @@ export const gptRunConfig = z.strictObject({
   recipe: gptRecipe.prefault({}).describe('how the model is trained'),
 })
 
+/** The schema of a run's file, for a Levenshtein Transformer. */
+export const levtRunConfig = z.strictObject({
+  family: z.literal('levt').describe('the kind of model'),
+  model: levtConfig.prefault({}).describe('shape of the model'),
+  ...baselineFields,
+  recipe: levtRecipe.prefault({}).describe('how the model is trained'),
+})
+
 export type RunConfig = Readonly<z.output<typeof runConfig>>
 export type RunConfigInput = z.input<typeof runConfig>
 export type RemediRunConfig = Readonly<z.output<typeof remediRunConfig>>
 export type RemediRunConfigInput = z.input<typeof remediRunConfig>
 export type GptRunConfig = Readonly<z.output<typeof gptRunConfig>>
+export type LevtRunConfig = Readonly<z.output<typeof levtRunConfig>>
 /** The file of a run of any family. */
-export type AnyRunConfig = RunConfig | RemediRunConfig | GptRunConfig
+export type AnyRunConfig = RunConfig | RemediRunConfig | GptRunConfig | LevtRunConfig
 
-const schemas = { merge: runConfig, remedi: remediRunConfig, gpt: gptRunConfig } as const
-const familySchema = z.looseObject({ family: z.enum(['merge', 'remedi', 'gpt']) }).catch({ family: 'merge' })
+const schemas = { merge: runConfig, remedi: remediRunConfig, gpt: gptRunConfig, levt: levtRunConfig } as const
+const familySchema = z.looseObject({ family: z.enum(['merge', 'remedi', 'gpt', 'levt']) }).catch({ family: 'merge' })
 
 /** The schema by the `family` that a file names, `merge` where it names none. */
 export function runSchema(file: unknown): z.ZodType<AnyRunConfig> {

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { calibrationBins, calibrationOf, type JudgedFill } from '../../src/training/calibration.js'
 import { pacedSort } from '../../src/training/pacedSort.js'
+import { stretchesDuring } from './stretches.js'
 
 // Few values, so that there are ties; edges of bins among them.
 const confidence = fc.oneof(
@@ -92,16 +93,8 @@ it('a long list never holds the event loop', async () => {
   const fills = Array.from({ length: 300_000 }, (_, index) => {
     return { confidence: ((index * 7919) % 100_003) / 100_003, isRight: index % 3 > 0 }
   })
-  const stretches: number[] = []
-  let since = performance.now()
-  const ticker = setInterval(() => {
-    stretches.push(performance.now() - since)
-    since = performance.now()
-  }, 1)
-  await calibrationOf(fills)
-  clearInterval(ticker)
-  // A busy machine and the garbage collector take their share, so a few longer stretches are no fault.
-  stretches.sort((a, b) => a - b)
+  const stretches = await stretchesDuring(() => calibrationOf(fills))
+  // The garbage collector takes its share, so a few longer stretches are no fault.
   expect(stretches.length).toBeGreaterThan(5)
   expect(stretches[Math.floor(stretches.length * 0.9)]).toBeLessThan(20)
 })

@@ -6,6 +6,7 @@ import { byteTokenizer } from '../../src/text/byteTokenizer.js'
 import { loseCase } from '../../src/text/corruption.js'
 import { evaluateModel } from '../../src/training/evaluate.js'
 import { type FakePiece, fakeSession } from './fakeSession.js'
+import { stretchesDuring } from './stretches.js'
 
 const tokenizer = byteTokenizer()
 const idOf = (letter: string): number => tokenizer.encode(letter)[0] ?? -1
@@ -118,16 +119,8 @@ describe('evaluateModel', () => {
 
   it('a long list never holds the event loop', async () => {
     const examples = Array.from({ length: 4000 }, (_, index) => ({ source: `the ${index} x`, target: `the ${index}.` }))
-    const stretches: number[] = []
-    let since = performance.now()
-    const ticker = setInterval(() => {
-      stretches.push(performance.now() - since)
-      since = performance.now()
-    }, 1)
-    await evaluateModel(model, examples)
-    clearInterval(ticker)
-    // A busy machine and the garbage collector take their share, so a few longer stretches are no fault.
-    stretches.sort((a, b) => a - b)
+    const stretches = await stretchesDuring(() => evaluateModel(model, examples))
+    // The garbage collector takes its share, so a few longer stretches are no fault.
     expect(stretches.length).toBeGreaterThan(20)
     expect(stretches[Math.floor(stretches.length * 0.9)]).toBeLessThan(20)
   })
