@@ -2,6 +2,7 @@
 #include "family.h"
 
 #include "baselines/gpt_family.h"
+#include "baselines/levt_family.h"
 #include "baselines/maskgit_family.h"
 #include "checks.h"
 #include "merge/merge_family.h"
@@ -13,7 +14,7 @@ void Family::refuse(const char* call, const char* families) const {
   throw Error("ERR_INPUT", std::string(call) + ": expected a model of family " + families + ", received " + name());
 }
 
-RoundOutput Family::refine_round(const Record&, const RoundInput&) { refuse("refineRound", "merge"); }
+RoundOutput Family::refine_round(const Record&, const RoundInput&) { refuse("refineRound", "merge or levt"); }
 DenoiseOutput Family::denoise(const Record&, const DenoiseInput&) { refuse("denoise", "remedi or maskgit"); }
 void Family::remember(const CachedRows&) { refuse("remember", "remedi"); }
 void Family::forget(int64_t, const std::vector<int32_t>&) { refuse("forget", "remedi, gpt or maskgit"); }
@@ -31,9 +32,10 @@ Record Family::learn_policy(const Record&, const Trajectory&, const std::atomic<
 }
 
 std::unique_ptr<Family> make_family(const Record& config) {
-  const std::string& family = one_of(config, "family", {"merge", "remedi", "gpt", "maskgit"});
+  const std::string& family = one_of(config, "family", {"merge", "remedi", "gpt", "levt", "maskgit"});
   if (family == "remedi") return std::make_unique<RemediFamily>(config);
   if (family == "gpt") return std::make_unique<GptFamily>(config);
+  if (family == "levt") return std::make_unique<LevtFamily>(config);
   if (family == "maskgit") return std::make_unique<MaskGitFamily>(config);
   return std::make_unique<MergeFamily>(config);
 }

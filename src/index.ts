@@ -16,6 +16,16 @@ export {
   gptGenerateConfig,
 } from './baselines/gptGenerate.js'
 export { type GptFigures, type GptRecipe, type GptRecipeOptions, gptRecipe } from './baselines/gptTask.js'
+export { type LevtCreateOptions, type LevtLoadOptions, LevtModel } from './baselines/levt.js'
+export {
+  type LevtConfig,
+  type LevtOptions,
+  type LevtRefineConfig,
+  type LevtRefineOptions,
+  levtConfig,
+  levtRefineConfig,
+} from './baselines/levtConfig.js'
+export { type LevtFigures, type LevtRecipe, type LevtRecipeOptions, levtRecipe } from './baselines/levtTask.js'
 export { type MaskGitCreateOptions, type MaskGitLoadOptions, MaskGitModel } from './baselines/maskgit.js'
 export { type MaskGitConfig, type MaskGitOptions, maskgitConfig } from './baselines/maskgitConfig.js'
 export { type MaskGitFillConfig, type MaskGitFillOptions, maskgitFillConfig } from './baselines/maskgitFill.js'
@@ -63,6 +73,8 @@ export type { DraftExample, DraftKind } from './merge/drafts.js'
 export * from './merge/literalLosses.js'
 export * from './merge/losses.js'
 export type { MergeFigures } from './merge/mergeTask.js'
+export type { LoopSettings } from './merge/refine.js'
+export { type BatchOptionsOf, type DraftOptionsOf, type EditSchemas, RoundModel } from './merge/roundModel.js'
 export {
   type ConfidenceMeasure,
   confidenceOf,

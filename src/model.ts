@@ -3,9 +3,7 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import {
-  type BatchOptions,
   batchConfig,
-  type DraftOptions,
   draftConfig,
   type InfillOptions,
   infillConfig,
@@ -20,25 +18,18 @@ import {
   type RecipeOptions,
   type RefineConfig,
   type RefineOptions,
+  type RoundChoice,
   recipe,
   refineConfig,
+  roundRecord,
 } from './config.js'
-import {
-  type DraftText,
-  type EditingModel,
-  type Editor,
-  type EditResult,
-  editDrafts,
-  type Round,
-  type TextSpan,
-} from './editor.js'
+import type { EditResult } from './editor.js'
 import { isMergeError, MergeError } from './errors.js'
-import { conditioned, type Draft, editableDraft, type HoledText, holedDraft, promptDraft } from './merge/draft.js'
-import { editResult, editRows } from './merge/editResult.js'
+import { type HoledText, holedDraft, promptDraft } from './merge/draft.js'
 import { type MergeFigures, mergeTask } from './merge/mergeTask.js'
-import { refineRows } from './merge/refine.js'
-import type { NativeSession } from './native.js'
-import { filled, OpenModel, parameterCountOf, sessionKey } from './openModel.js'
+import { contextKey, RoundModel } from './merge/roundModel.js'
+import type { NativeRecord, NativeSession } from './native.js'
+import { filled, parameterCountOf, sessionKey } from './openModel.js'
 import { parseConfig } from './parseConfig.js'
 import { openPretrained } from './pretrained/pretrained.js'
 import { checkpointError, readJson, verifyFolder, writeJson } from './savedFolder.js'
@@ -74,6 +65,8 @@ export let modelOver: (
   pretrained?: boolean,
 ) => Promise<MergeModel>
 
+const editSchemas = { refine: refineConfig, draft: draftConfig, batch: batchConfig } as const
+
 /**
  * A model. Every method runs off the event loop; a model that was disposed rejects with `ERR_DISPOSED`.
  *
@@ -82,10 +75,12 @@ export let modelOver: (
  * const { text, edits } = await model.edit('he go to school yesteday')
  */
 export class MergeModel
-  extends OpenModel
-  implements TrainableModel<RecipeOptions, Recipe, MergeFigures>, EditingModel<BatchOptions>
+  extends RoundModel<RefineConfig, RefineOptions>
+  implements TrainableModel<RecipeOptions, Recipe, MergeFigures>
 {
   readonly family = 'merge'
+  /** The options of `edit`, `refine` and `refineBatch`. In mode `auto`, the default, the gate leaves alone what needs no edit. */
+  readonly editSchemas = editSchemas
   readonly recipeSchema = recipe
   readonly config: ModelConfig
   readonly tokenizer: Tokenizer
@@ -202,48 +197,10 @@ export class MergeModel
     await this[sessionKey].save(join(folder, 'model.safetensors'), 'model')
   }
 
-  /** Refines a draft and yields every round as it ends; stop early with `break`. */
-  async *refine(draft: DraftText, options: DraftOptions = {}): AsyncGenerator<Round, void, undefined> {
-    const settings = parseConfig(draftConfig, options, '')
-    const { state } = this.#draft(draft, settings, settings.locked)
-    for await (const rounds of refineRows(this.#context, [state], settings)) yield* rounds
-  }
-
-  /** Refines drafts together; yields what each round did to every row that was still active. */
-  async *refineBatch(
-    drafts: readonly DraftText[],
-    options: RefineOptions = {},
-  ): AsyncGenerator<readonly Round[], void, undefined> {
-    const settings = parseConfig(refineConfig, options, '')
-    const states = drafts.map((draft) => this.#draft(draft, settings).state)
-    yield* refineRows(this.#context, states, settings)
-  }
-
-  /**
-   * Edits a text, or many, to the end. Default mode `auto`: the gate leaves alone what needs no edit.
-   *
-   * @example
-   * const { text, edits, stopReason } = await model.edit('He go to school yesteday.', { locked: [[0, 2]] })
-   */
-  async edit(draft: DraftText, options?: DraftOptions): Promise<EditResult>
-  async edit(drafts: readonly DraftText[], options?: BatchOptions): Promise<EditResult[]>
-  async edit(
-    input: DraftText | readonly DraftText[],
-    options: DraftOptions | BatchOptions = {},
-  ): Promise<EditResult | EditResult[]> {
-    if (isList(input)) {
-      const editor = this.editor(options)
-      const drafts = input.map((draft) => editor.draft(draft))
-      return editDrafts(editor, drafts)
-    }
-    const settings = parseConfig(draftConfig, options, '')
-    return this.#editOne(this.#draft(input, settings, settings.locked), settings)
-  }
-
   /** Continues a prompt at its end; the prompt itself never changes. Default mode `gen`. */
   async generate(prompt: string, options: RefineOptions = {}): Promise<EditResult> {
     const settings = parseConfig(refineConfig, { mode: 'gen', ...options }, '')
-    return this.#editOne(conditioned(this.#context, promptDraft(this.#context, prompt), settings.condition), settings)
+    return this.editDraft(promptDraft(this[contextKey], prompt), settings)
   }
 
   /**
@@ -255,42 +212,14 @@ export class MergeModel
    */
   async infill(text: HoledText, options: InfillOptions = {}): Promise<EditResult> {
     const settings = parseConfig(infillConfig, { mode: 'gen', ...options }, '')
-    const draft = holedDraft(this.#context, text, settings.hole)
-    return this.#editOne(conditioned(this.#context, draft, settings.condition), settings)
+    return this.editDraft(holedDraft(this[contextKey], text, settings.hole), settings)
   }
 
-  #draft(draft: DraftText, { condition }: RefineConfig, locked?: readonly TextSpan[]): Draft {
-    return conditioned(this.#context, editableDraft(this.#context, draft, locked), condition)
-  }
-
-  async #editOne(draft: Draft, settings: RefineConfig): Promise<EditResult> {
-    const [result] = await editRows(this.#context, [draft], settings)
-    if (result === undefined) throw new MergeError('ERR_INTERNAL', 'edit: expected one result, received none')
-    return result
-  }
-
-  /** What edits with these options; for evaluation. */
-  editor(options: BatchOptions = {}): Editor<Draft> {
-    const context = this.#context
-    const { batchRows, ...settings } = parseConfig(batchConfig, options, '')
-    return {
-      batchRows,
-      signal: settings.signal,
-      keepThreshold: settings.keepThreshold,
-      draft: (draft) => this.#draft(draft, settings),
-      fits: (source, target) => Math.max(source.length, target.length) <= context.maxLength,
-      refine: (drafts) =>
-        refineRows(
-          context,
-          drafts.map(({ state }) => state),
-          settings,
-        ),
-      result: (draft, rounds) => editResult(context.tokenizer, draft, rounds, settings),
-    }
-  }
-
-  get #context() {
-    return { session: this[sessionKey], tokenizer: this.tokenizer, ...this.config }
+  override get [contextKey]() {
+    const { config } = this
+    const recordOf = (settings: RefineConfig, choice: RoundChoice): NativeRecord =>
+      roundRecord(settings, choice, config)
+    return { session: this[sessionKey], tokenizer: this.tokenizer, ...config, recordOf }
   }
 }
 
@@ -302,7 +231,3 @@ const savedConfig = z.strictObject({
 })
 
 const defaultMaxLength = 256
-
-function isList(input: DraftText | readonly DraftText[]): input is readonly DraftText[] {
-  return Array.isArray(input)
-}

@@ -7,7 +7,9 @@
 #include <cmath>
 #include <numeric>
 
+#include "merge/choice.h"
 #include "merge/counts.h"
+#include "merge/locks.h"
 #include "random.h"
 
 namespace merge {
@@ -42,57 +44,6 @@ std::vector<float> host_floats(const Tensor& tensor) {
   return {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()};
 }
 
-// Which packed gaps of S may (1) or must (2) take masks: what the gaps of X say that each took in.
-std::vector<uint8_t> open_gaps(const Rows& x, const Skeleton& skeleton, const std::vector<uint8_t>& open_G) {
-  std::vector<uint8_t> open;
-  for (int64_t r = 0; r < x.count(); ++r) {
-    int64_t gap = x.offsets[r] + r;  // packed gap of X before the row's first token
-    const auto take_in = [&](int64_t until) {
-      uint8_t any = 0;
-      for (; gap <= until; ++gap) any = std::max(any, open_G[gap]);
-      open.push_back(any);
-    };
-    for (int32_t t = skeleton.rows.offsets[r]; t < skeleton.rows.offsets[r + 1]; ++t) {
-      take_in(x.offsets[r] + r + skeleton.source[t]);
-    }
-    take_in(x.offsets[r + 1] + r);
-  }
-  return open;
-}
-
-// A shift whose letter was deleted must not fall on a locked token behind it: it goes with its letter.
-void drop_loose_shifts(const RoundInput& input, int64_t shift, std::vector<uint8_t>& keep_N) {
-  const Rows& x = input.rows;
-  for (int64_t r = 0; r < x.count(); ++r) {
-    bool locked_behind = false;
-    for (int32_t t = x.offsets[r + 1] - 1; t >= x.offsets[r]; --t) {
-      if (!keep_N[t]) continue;
-      if (locked_behind && x.tokens[t] == shift && !input.locked_N[t])
-        keep_N[t] = 0;
-      else
-        locked_behind = input.locked_N[t] != 0;
-    }
-  }
-}
-
-// Which masks stand directly before a locked token.
-std::vector<int64_t> masks_before_locked(const RoundInput& input, const Masked& masked) {
-  std::vector<int64_t> before;
-  int64_t row = 0;
-  for (size_t m = 0; m < masked.masks.size(); ++m) {
-    while (masked.masks[m] >= masked.rows.offsets[row + 1]) ++row;
-    const int64_t next = masked.masks[m] + 1;
-    if (next == masked.rows.offsets[row + 1] || masked.source[next] < 0) continue;
-    if (input.locked_N[input.rows.offsets[row] + masked.source[next]]) before.push_back(static_cast<int64_t>(m));
-  }
-  return before;
-}
-
-struct Choice {
-  int64_t token;
-  float probability;
-};
-
 // Draws from the temperature-scaled distribution cut to its top_k and then its top_p mass. The probability reported is
 // the model's own, at temperature 1.
 Choice sample(const float* probability, int64_t vocabulary, const RoundOptions& options, double uniform) {
@@ -115,24 +66,13 @@ Choice sample(const float* probability, int64_t vocabulary, const RoundOptions& 
   return {order[pick], probability[order[pick]]};
 }
 
-std::vector<Choice> choose(const Model& model, Tensor logits_MV, const std::vector<int64_t>& before_locked,
+std::vector<Choice> choose(const Model& model, const Tensor& logits_MV, std::vector<int64_t> before_locked,
                            const RoundOptions& options) {
-  // Padding, sentinels, masks and separators are places, not text.
   const ModelOptions& ids = model.options();
-  logits_MV = logits_MV.clone();
-  for (const int32_t id : {ids.pad, ids.bos, ids.eos, ids.mask, ids.sep}) logits_MV.select(1, id).fill_(-INFINITY);
-  if (options.shift >= 0) {
-    logits_MV.select(1, options.shift).index_fill_(0, nn::index_tensor(before_locked, ids.placement.device), -INFINITY);
-  }
-  const Tensor probability_MV = at::softmax(logits_MV, 1);
+  const Tensor probability_MV = fill_probability(
+      logits_MV, {{ids.pad, ids.bos, ids.eos, ids.mask, ids.sep}, options.shift, std::move(before_locked)});
+  if (options.temperature == 0) return likeliest(probability_MV);
   std::vector<Choice> choices;
-  if (options.temperature == 0) {
-    const auto [best_M, token_M] = probability_MV.max(1);
-    const auto best = host_floats(best_M);
-    const Tensor token = token_M.to(at::kCPU).contiguous();
-    for (size_t m = 0; m < best.size(); ++m) choices.push_back({token.const_data_ptr<int64_t>()[m], best[m]});
-    return choices;
-  }
   const Random random(options.seed, 0, options.round, Purpose::kSample);
   const Tensor host_MV = probability_MV.to(at::kCPU, at::kFloat).contiguous();
   const int64_t vocabulary = host_MV.size(1);

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { GptModel } from '../baselines/gpt.js'
+import { LevtModel } from '../baselines/levt.js'
 import { MaskGitModel } from '../baselines/maskgit.js'
 import { type EditingModel, editDrafts } from '../editor.js'
 import { MergeError } from '../errors.js'
@@ -11,23 +12,30 @@ import type { AnyModelFlags, RefineFlags } from './modelOptions.js'
 import { visible } from './terminal.js'
 import { inputTexts, placed } from './textInput.js'
 
-/** A model of one of these families. */
-export type BaselineModel = GptModel | MaskGitModel
+/** The families and their models. */
+interface Models {
+  readonly gpt: GptModel
+  readonly levt: LevtModel
+  readonly maskgit: MaskGitModel
+}
 
-interface Family {
-  readonly load: (folder: string, options: LoadFlags) => Promise<BaselineModel>
+interface Family<M> {
+  readonly load: (folder: string, options: LoadFlags) => Promise<M>
   /** Flags of a refinement loop that are options of its editor, too. */
   readonly flags: readonly (keyof RefineFlags)[]
 }
 
 const sampling = ['temperature', 'topK', 'topP', 'seed'] as const
 
-const families: Readonly<Record<BaselineModel['family'], Family>> = {
+const families: { readonly [K in keyof Models]: Family<Models[K]> } = {
   gpt: { load: (...call) => GptModel.load(...call), flags: sampling },
+  levt: { load: (...call) => LevtModel.load(...call), flags: ['maxRounds', 'keepThreshold'] },
   maskgit: { load: (...call) => MaskGitModel.load(...call), flags: ['maxRounds', ...sampling] },
 }
 
-export type BaselineFamily = keyof typeof families
+export type BaselineFamily = keyof Models
+/** A model of one of these families. */
+export type BaselineModel = Models[BaselineFamily]
 
 /** Their words in config.json. */
 export const baselineFamilies: readonly string[] = Object.keys(families)
@@ -45,7 +53,7 @@ const placement = z.strictObject({
 type LoadFlags = z.output<typeof placement> & { readonly threads?: number }
 
 /** Loads a model with the flags of a command. */
-export function openBaseline(family: BaselineFamily, flags: AnyModelFlags): Promise<BaselineModel> {
+export function openBaseline<K extends BaselineFamily>(family: K, flags: AnyModelFlags): Promise<Models[K]> {
   const { device, dtype, weightDtype, threads } = flags
   const placed = parseConfig(placement, defined({ device, dtype, weightDtype }), '')
   return families[family].load(flags.model, { ...placed, ...(threads === undefined ? {} : { threads }) })
@@ -54,8 +62,18 @@ export function openBaseline(family: BaselineFamily, flags: AnyModelFlags): Prom
 /** The options of the family's editor among the flags; those of other families are refused, for they would do nothing. */
 export function editorOptions(family: BaselineFamily, flags: RefineFlags): Readonly<Record<string, unknown>> {
   const known = families[family].flags
-  const { maxRounds, editThreshold, keepThreshold, fillThreshold, temperature, topK, topP, seed } = flags
-  const given = defined({ maxRounds, editThreshold, keepThreshold, fillThreshold, temperature, topK, topP, seed })
+  const { maxRounds, editThreshold, keepThreshold, fillThreshold, temperature, topK, topP, seed, condition } = flags
+  const given = defined({
+    maxRounds,
+    editThreshold,
+    keepThreshold,
+    fillThreshold,
+    temperature,
+    topK,
+    topP,
+    seed,
+    condition,
+  })
   const wrong = Object.keys(given).find((name) => !known.some((flag) => flag === name))
   if (wrong === undefined) return given
   const flag = wrong.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
@@ -73,9 +91,9 @@ export async function editWithBaseline(
   await using model = await openBaseline(family, flags)
   const editor = editorOf(model, options)
   for await (const inputs of inputTexts(argument, interrupt.signal)) {
+    // Each line is checked with its number before any is edited.
     const drafts = inputs.map((input) => placed(input, (text) => editor.draft(text)))
-    const results = await editDrafts(editor, drafts)
-    for (const result of results) {
+    for (const result of await editDrafts(editor, drafts)) {
       process.stdout.write(`${flags.json === true ? JSON.stringify(result) : shownAnswer(result.text, argument)}\n`)
     }
   }

@@ -1,12 +1,21 @@
 // merge-lm edit: repairs a text, or every line of stdin.
 
 import type { Command } from 'commander'
+import type { LevtModel } from '../baselines/levt.js'
+import { levtEditSchemas } from '../baselines/levtConfig.js'
 import { draftConfig } from '../config.js'
 import { editableDraft } from '../merge/draft.js'
 import { parseConfig } from '../parseConfig.js'
 import { folderKind, refuse } from './anyModel.js'
-import { editWithBaseline, isBaseline } from './baselines.js'
-import { type ModelFlags, type RefineFlags, refineOptions, takesModel, takesRefinement } from './modelOptions.js'
+import { editorOptions, editWithBaseline, isBaseline, openBaseline } from './baselines.js'
+import {
+  type ModelFlags,
+  openModel,
+  type RefineFlags,
+  refineOptions,
+  takesModel,
+  takesRefinement,
+} from './modelOptions.js'
 import { runTextCommand, type ShowFlags } from './textCommand.js'
 import { parseSpans } from './textInput.js'
 
@@ -23,7 +32,7 @@ export function addEdit(program: Command): void {
     .description(
       'Repairs a text. In mode auto the gate decides whether a text needs an edit at all; in mode edit the deleter is ' +
         'always asked; in mode gen nothing is deleted. Without a text, each line of stdin gives one line of stdout. ' +
-        'A baseline (gpt) that was trained on pairs writes the target of the text.',
+        'Of the baselines, levt edits in rounds, too, and gpt, trained on pairs, writes the target of the text.',
     )
     .argument('[text]', 'the text; left out or "-": lines of stdin')
   takesRefinement(takesModel(command).option('--mode <mode>', 'auto, edit or gen (default: auto)'))
@@ -34,14 +43,22 @@ export function addEdit(program: Command): void {
     .addHelpText('after', examples)
     .action(async (text: string | undefined, flags: EditFlags) => {
       const kind = await folderKind(flags.model)
+      const locked = flags.locked === undefined ? {} : { locked: flags.locked }
+      if (kind === 'levt') {
+        refuse(flags, ['mode'], 'merge')
+        const open = (): Promise<LevtModel> => openBaseline(kind, flags)
+        return runTextCommand(text, flags, open, (signal) => {
+          const settings = parseConfig(levtEditSchemas.draft, { ...editorOptions(kind, flags), ...locked, signal }, '')
+          return { settings, draftOf: (context, draft) => editableDraft(context, draft, settings.locked) }
+        })
+      }
       if (isBaseline(kind)) {
         refuse(flags, ['mode', 'locked', 'trace', 'traceSvg'], 'merge')
         return editWithBaseline(kind, text, flags)
       }
-      return runTextCommand(text, flags, (signal) => {
-        const { mode, locked } = flags
-        const given = { ...(mode === undefined ? {} : { mode }), ...(locked === undefined ? {} : { locked }) }
-        const settings = parseConfig(draftConfig, { ...refineOptions(flags), ...given, signal }, '')
+      return runTextCommand(text, flags, openModel, (signal) => {
+        const mode = flags.mode === undefined ? {} : { mode: flags.mode }
+        const settings = parseConfig(draftConfig, { ...refineOptions(flags), ...mode, ...locked, signal }, '')
         return { settings, draftOf: (context, draft) => editableDraft(context, draft, settings.locked) }
       })
     })

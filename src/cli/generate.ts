@@ -7,7 +7,14 @@ import { parseConfig } from '../parseConfig.js'
 import { folderKind, refuse } from './anyModel.js'
 import { type DenoiseFlags, denoiseFlagNames, generateBlocks, takesDenoising } from './generateBlocks.js'
 import { generateTokens } from './generateTokens.js'
-import { type AnyModelFlags, type RefineFlags, refineOptions, takesModel, takesRefinement } from './modelOptions.js'
+import {
+  type AnyModelFlags,
+  openModel,
+  type RefineFlags,
+  refineOptions,
+  takesModel,
+  takesRefinement,
+} from './modelOptions.js'
 import { runTextCommand, type ShowFlags } from './textCommand.js'
 
 /** Adds the command. */
@@ -32,7 +39,7 @@ export function addGenerate(program: Command): void {
         return generateBlocks(prompt, flags)
       }
       refuse(flags, denoiseFlagNames, 'remedi')
-      return runTextCommand(prompt, flags, (signal) => ({
+      return runTextCommand(prompt, flags, openModel, (signal) => ({
         settings: parseConfig(refineConfig, { mode: 'gen', ...refineOptions(flags), signal }, ''),
         draftOf: promptDraft,
       }))

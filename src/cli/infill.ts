@@ -4,7 +4,14 @@ import type { Command } from 'commander'
 import { infillConfig } from '../config.js'
 import { holedDraft } from '../merge/draft.js'
 import { parseConfig } from '../parseConfig.js'
-import { type ModelFlags, type RefineFlags, refineOptions, takesModel, takesRefinement } from './modelOptions.js'
+import {
+  type ModelFlags,
+  openModel,
+  type RefineFlags,
+  refineOptions,
+  takesModel,
+  takesRefinement,
+} from './modelOptions.js'
 import { runTextCommand, type ShowFlags } from './textCommand.js'
 
 interface InfillFlags extends ModelFlags, RefineFlags, ShowFlags {
@@ -24,7 +31,7 @@ export function addInfill(program: Command): void {
     .option('--json', 'one JSON object a text')
     .addHelpText('after', examples)
     .action((text: string | undefined, flags: InfillFlags) =>
-      runTextCommand(text, flags, (signal) => {
+      runTextCommand(text, flags, openModel, (signal) => {
         const given = flags.hole === undefined ? {} : { hole: flags.hole }
         const settings = parseConfig(infillConfig, { mode: 'gen', ...refineOptions(flags), ...given, signal }, '')
         return { settings, draftOf: (context, holed) => holedDraft(context, holed, settings.hole) }

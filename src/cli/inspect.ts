@@ -47,6 +47,7 @@ const outputNames = {
   merge: ['hidden', 'logits', 'keep', 'gate', 'score', 'counts'],
   remedi: ['hidden', 'logits', 'confidence'],
   gpt: ['hidden', 'logits'],
+  levt: ['hidden', 'logits', 'keep', 'counts'],
   maskgit: ['hidden', 'logits', 'length'],
 } as const
 

@@ -1,13 +1,19 @@
 // Progress: how a training run is doing, as one live line, as plain lines every few seconds, or as JSON lines.
 
 import type { GptFigures } from '../baselines/gptTask.js'
+import type { LevtFigures } from '../baselines/levtTask.js'
 import type { MaskGitFigures } from '../baselines/maskgitTask.js'
 import type { RemediFigures } from '../remedi/task.js'
 import type { StepReport } from '../training/report.js'
 import type { Output } from './terminal.js'
 
 /** The report of a step of any family. */
-export type AnyReport = StepReport | StepReport<RemediFigures> | StepReport<GptFigures> | StepReport<MaskGitFigures>
+export type AnyReport =
+  | StepReport
+  | StepReport<RemediFigures>
+  | StepReport<GptFigures>
+  | StepReport<LevtFigures>
+  | StepReport<MaskGitFigures>
 
 /** How a run is shown. */
 export type ProgressStyle = 'live' | 'plain' | 'json'

@@ -1,12 +1,12 @@
 // textCommand: the loop that edit, generate and infill share: read texts, refine them, show the result or each round.
 
-import type { RefineConfig } from '../config.js'
 import type { Round } from '../editor.js'
 import { conditioned, type Draft, type DraftContext } from '../merge/draft.js'
 import { editRows } from '../merge/editResult.js'
-import { sessionOf } from '../model.js'
+import type { LoopSettings } from '../merge/refine.js'
+import { contextKey, type RoundModel } from '../merge/roundModel.js'
 import { holdInterrupts } from './interrupt.js'
-import { type ModelFlags, openModel } from './modelOptions.js'
+import type { ModelFlags } from './modelOptions.js'
 import { visible, wantsColour, writeOutput } from './terminal.js'
 import { type InputText, inputTexts, placed } from './textInput.js'
 import { renderTrace } from './trace.js'
@@ -20,22 +20,26 @@ export interface ShowFlags {
   readonly traceSvg?: string
 }
 
-/** How a command reads a text, and how it refines it. */
-export interface TextWork {
-  readonly settings: RefineConfig
+/** How a command reads a text, and how it refines it. S: settings of the family's loop. */
+export interface TextWork<S extends LoopSettings> {
+  readonly settings: S
   readonly draftOf: (context: DraftContext, text: string) => Draft
 }
 
-/** Runs a command over its argument or stdin; `work` may still refuse options before the model is loaded. */
-export async function runTextCommand(
+/**
+ * Runs a command over its argument or stdin with the model that `open` gives; `work` may still refuse options before it is
+ * loaded.
+ */
+export async function runTextCommand<S extends LoopSettings>(
   argument: string | undefined,
   flags: ModelFlags & ShowFlags,
-  work: (signal: AbortSignal) => TextWork,
+  open: (flags: ModelFlags) => Promise<RoundModel<S, object>>,
+  work: (signal: AbortSignal) => TextWork<S>,
 ): Promise<void> {
   using interrupt = holdInterrupts(() => process.stderr.write('\nStopping after this round.\n'))
   const { settings, draftOf } = work(interrupt.signal)
-  await using model = await openModel(flags)
-  const context = { tokenizer: model.tokenizer, ...model.config }
+  await using model = await open(flags)
+  const context = model[contextKey]
   const drafts = (inputs: readonly InputText[]): Draft[] =>
     inputs.map((input) => placed(input, (text) => conditioned(context, draftOf(context, text), settings.condition)))
   for await (const inputs of inputTexts(argument, interrupt.signal)) {
@@ -45,7 +49,7 @@ export async function runTextCommand(
       for (const draft of group) await show(await traceDraft(model, draft, settings), flags, argument)
       continue
     }
-    const results = await editRows({ ...context, session: sessionOf(model) }, group, settings)
+    const results = await editRows(context, group, settings)
     for (const result of results) {
       process.stdout.write(`${flags.json === true ? JSON.stringify(result) : shownText(result.text, argument)}\n`)
     }

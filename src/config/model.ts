@@ -31,7 +31,8 @@ export const profileDefaults = {
 /** Where the number of masks comes from (section 2). */
 export const countSources = ['counts', 'poisson', 'length', 'literal', 'budget'] as const
 
-const modelFields = z.strictObject({
+/** The options of a MERGE model as they are given; `modelConfig` fills in what is left out. */
+export const modelFields = z.strictObject({
   profile: z
     .enum(['aligned', 'literal'])
     .default('aligned')

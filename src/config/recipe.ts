@@ -81,7 +81,8 @@ const samplerTemperature = scheduleConfig.refine(
   'expected values above 0',
 )
 
-const recipeFields = z.strictObject({
+/** The options of a MERGE recipe; those of other families take from them what they share. */
+export const recipeFields = z.strictObject({
   steps: whole(1, 1e9).optional().describe('optimizer steps; the run ends at steps or minutes, whichever comes first'),
   minutes: above(0, 1e6).optional().describe('wall time of the run in minutes; schedules then follow the clock'),
   seed,

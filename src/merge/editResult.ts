@@ -1,20 +1,19 @@
 // EditResult: what a whole loop did to one draft, put together from its rounds.
 
-import type { RefineConfig } from '../config.js'
 import type { EditResult, Round } from '../editor.js'
 import { MergeError } from '../errors.js'
 import { applyEdits, changesOf, type Edit, editScript } from '../text/editScript.js'
 import { composeSource, editsFromSource } from '../text/editsFromSource.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import type { Draft } from './draft.js'
-import { type RefineContext, refineRows } from './refine.js'
-import { confidenceOf } from './stopping.js'
+import { type LoopSettings, type RefineContext, refineRows } from './refine.js'
+import { confidenceOf, type StopRule } from './stopping.js'
 
 /** Refines drafts together to the end; one result for each, in their order. */
-export async function editRows(
-  context: RefineContext & { readonly tokenizer: Tokenizer },
+export async function editRows<S extends LoopSettings>(
+  context: RefineContext<S> & { readonly tokenizer: Tokenizer },
   drafts: readonly Draft[],
-  settings: RefineConfig,
+  settings: S,
 ): Promise<EditResult[]> {
   const histories = drafts.map((): Round[] => [])
   const states = drafts.map((draft) => draft.state)
@@ -29,7 +28,7 @@ export function editResult(
   tokenizer: Tokenizer,
   draft: Draft,
   rounds: readonly Round[],
-  settings: RefineConfig,
+  settings: Pick<StopRule, 'confidence'>,
 ): EditResult {
   const last = rounds[rounds.length - 1]
   if (last?.stopReason === undefined)

@@ -58,11 +58,7 @@ export function mergeTask(recipe: Recipe, model: MergeTaskModel): Task<MergeFigu
         const targets = packRows(batch.map(({ target }) => target))
         return { drafts: targets, targets }
       }
-      const drafts = batch.map((example, row) => {
-        const random = randomFrom(recipe.seed, step, row, 'draft')
-        const kind = drawKind(recipe.drafts, example, random)
-        return makeDraft(kind, example, { maxLength, randomToken: (draw) => tokenOf(pool, example, draw) }, random)
-      })
+      const drafts = drawnDrafts(recipe, maxLength, { batch, pool, step })
       const conditions = conditionRows(
         batch.map(({ condition }, row) => ({ given: condition, draft: drafts[row] ?? new Int32Array() })),
         model,
@@ -84,6 +80,27 @@ export function mergeTask(recipe: Recipe, model: MergeTaskModel): Task<MergeFigu
     figures: mergeFigures,
     warnings: recipe.freezeLayers > 0 && !model.pretrained ? [frozenNoise] : [],
   }
+}
+
+/** What the rows of a step are made of. */
+export interface StepExamples {
+  readonly batch: readonly TokenExample[]
+  /** All examples that were read ahead. */
+  readonly pool: readonly TokenExample[]
+  readonly step: number
+}
+
+/** Each example's draft, of a kind drawn by its share. */
+export function drawnDrafts(
+  recipe: Pick<Recipe, 'seed' | 'drafts'>,
+  maxLength: number,
+  { batch, pool, step }: StepExamples,
+): Int32Array[] {
+  return batch.map((example, row) => {
+    const random = randomFrom(recipe.seed, step, row, 'draft')
+    const kind = drawKind(recipe.drafts, example, random)
+    return makeDraft(kind, example, { maxLength, randomToken: (draw) => tokenOf(pool, example, draw) }, random)
+  })
 }
 
 const frozenNoise =

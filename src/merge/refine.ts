@@ -1,23 +1,34 @@
 // The loop of refinement: gate, delete, insert, fill in one native call per round, until every row's stop rule says stop.
 
-import { type ModelConfig, type RefineConfig, roundRecord } from '../config.js'
+import type { ModelConfig, RoundChoice } from '../config.js'
 import type { Round } from '../editor.js'
 import { isMergeError } from '../errors.js'
-import type { NativeRound, NativeSession } from '../native.js'
+import type { NativeRecord, NativeRound, NativeSession } from '../native.js'
 import { packFlags, packRows, rowRange } from '../rows.js'
 import { changesOf } from '../text/editScript.js'
 import { editsFromSource } from '../text/editsFromSource.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { conditionRows } from './condition.js'
 import { deletedTokens, insertedSpans, nextState, type RowState } from './rowState.js'
-import { confidenceOf, stopReason } from './stopping.js'
+import { confidenceOf, type StopRule, stopReason } from './stopping.js'
 
-/** What a loop of refinement needs of a model. */
-export interface RefineContext extends Pick<ModelConfig, 'condition' | 'countSource' | 'encodings'> {
+/** What the loop itself reads of a family's settings. */
+export interface LoopSettings extends StopRule {
+  /** A token is deleted where its keep probability is not above it (0..1). */
+  readonly keepThreshold: number
+  /** A text before every draft, of families that take one. */
+  readonly condition?: string | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What a loop of refinement needs of a model. S: its settings. */
+export interface RefineContext<S extends LoopSettings> extends Pick<ModelConfig, 'condition' | 'encodings'> {
   readonly session: Pick<NativeSession, 'refineRound' | 'forget'>
   readonly tokenizer: Pick<Tokenizer, 'pieces' | 'shift' | 'special'>
   /** Most tokens of a row. */
   readonly maxLength: number
+  /** The record of a round. */
+  recordOf(settings: S, choice: RoundChoice): NativeRecord
 }
 
 interface ActiveRow {
@@ -32,10 +43,10 @@ interface ActiveRow {
  * Refines rows together; yields what each round did to every row that was still active. A row that stops leaves the batch;
  * the generator ends when none is left. An aborted signal rejects with its reason, at the latest after the running round.
  */
-export async function* refineRows(
-  context: RefineContext,
+export async function* refineRows<S extends LoopSettings>(
+  context: RefineContext<S>,
   drafts: readonly RowState[],
-  settings: RefineConfig,
+  settings: S,
 ): AsyncGenerator<readonly Round[]> {
   const generation = context.encodings === 'one' ? generations++ : -1
   try {
@@ -47,7 +58,7 @@ export async function* refineRows(
 
 let generations = 0
 
-async function forgotten(session: RefineContext['session'], generation: number): Promise<void> {
+async function forgotten(session: Pick<NativeSession, 'forget'>, generation: number): Promise<void> {
   try {
     await session.forget(generation, new Int32Array(0))
   } catch (error) {
@@ -56,10 +67,10 @@ async function forgotten(session: RefineContext['session'], generation: number):
   }
 }
 
-async function* refinedRounds(
-  context: RefineContext,
+async function* refinedRounds<S extends LoopSettings>(
+  context: RefineContext<S>,
   drafts: readonly RowState[],
-  settings: RefineConfig,
+  settings: S,
   generation: number,
 ): AsyncGenerator<readonly Round[]> {
   const { session, tokenizer, maxLength } = context
@@ -71,9 +82,9 @@ async function* refinedRounds(
   for (let round = 1; active.length > 0; round++) {
     settings.signal?.throwIfAborted()
 
-    // 1) gate  2) delete  3) insert  4) fill
+    // What a round does, the family says; MERGE: 1) gate  2) delete  3) insert  4) fill
     const output = await session.refineRound(
-      roundRecord(settings, { round: round - 1, maxLength, shift: tokenizer.shift, generation }, context),
+      context.recordOf(settings, { round: round - 1, maxLength, shift: tokenizer.shift, generation }),
       packRows(active.map(({ state }) => state.tokens)),
       packFlags(active.map(({ state }) => state.locked)),
       packFlags(active.map(({ state }) => state.open)),
@@ -86,7 +97,7 @@ async function* refinedRounds(
     )
     settings.signal?.throwIfAborted()
 
-    // 5) stop, or go on with the rows that are not done
+    // Stop, or go on with the rows that are not done.
     let keepStart = 0
     const rounds: Round[] = []
     const next: ActiveRow[] = []
@@ -112,7 +123,7 @@ interface RoundPlace {
   readonly index: number
   readonly keep: Float32Array
   readonly round: number
-  readonly settings: RefineConfig
+  readonly settings: StopRule
   readonly tokenizer: Pick<Tokenizer, 'pieces' | 'special'>
 }
 

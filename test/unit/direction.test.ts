@@ -16,11 +16,13 @@ const layersOfSrc: readonly (readonly string[])[] = [
   ['editor'],
   ['rewriting', 'pretrained/'],
   ['training/task'],
-  ['merge/', 'remedi/', 'baselines/'],
+  ['merge/', 'remedi/'],
+  ['baselines/'],
   ['training/checkpoint'],
   ['model'],
   ['training/'],
   ['index'],
+  ['bench/'],
   ['cli/', 'server/'],
 ]
 
@@ -33,8 +35,9 @@ const layersOfNative: readonly (readonly string[])[] = [
   ['nn/'],
   ['optim/'],
   ['family.h'],
-  ['merge/', 'remedi/', 'baselines/'],
-  ['family.cc', 'engine.cc', 'guard.h', 'operation.cc'],
+  ['merge/', 'remedi/'],
+  ['baselines/'],
+  ['family.cc', 'engine.cc', 'guard.h', 'op_profile.h', 'op_profile.cc', 'op_timing.h', 'op_timing.cc', 'operation.cc'],
   ['addon/'],
 ]
 

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { gptConfig, gptRecord } from '../../src/baselines/gptConfig.js'
+import { levtConfig, levtRecord, levtRefineConfig, levtRoundRecord } from '../../src/baselines/levtConfig.js'
+import { levtRecipe, levtStepRecord, levtTask } from '../../src/baselines/levtTask.js'
 import { maskgitConfig, maskgitRecord } from '../../src/baselines/maskgitConfig.js'
 import { maskgitRecipe, maskgitTask } from '../../src/baselines/maskgitTask.js'
 import { modelConfig, modelRecord, recipe, refineConfig, roundRecord, stepRecord } from '../../src/config.js'
@@ -66,6 +68,35 @@ describe('records', () => {
     )
     expect(wanted.length).toBeGreaterThan(15)
     expect(wanted).toEqual(sorted(sent))
+  })
+
+  it('that open a Levenshtein Transformer', () => {
+    const ids = { vocabulary: 300, pad: 0, bos: 1, eos: 2, mask: 3, sep: 4 }
+    const wanted = sorted(
+      fieldsRead(read('native/baselines/levt.cc'), 'config'),
+      fieldsRead(read('native/nn/encoder_config.cc'), 'config'),
+      fieldsRead(read('native/nn/llama_block.cc'), 'config'),
+      fieldsRead(read('native/nn/placement.cc'), 'config'),
+      fieldsRead(read('native/family.cc'), 'config'),
+    )
+    expect(wanted.length).toBeGreaterThan(15)
+    expect(wanted).toEqual(sorted(Object.keys(levtRecord(levtConfig.parse({}), ids, 0))))
+  })
+
+  it('of a Levenshtein Transformer: step, round and report', () => {
+    const training = read('native/baselines/levt_training.cc')
+    const door = read('native/baselines/levt_family.cc')
+    const step = levtStepRecord(levtRecipe.parse({}), { step: 0, learningRate: 1e-3 })
+    const ofStep = sorted(fieldsRead(training + engine + door, 'step')).filter((name) => name !== 'secondLearningRate')
+    expect(ofStep).toEqual(sorted(Object.keys(step)))
+    const round = levtRoundRecord(levtRefineConfig.parse({}), { shift: -1 })
+    const ofRound = sorted(fieldsRead(read('native/baselines/levt_round.cc') + door, 'options'))
+    expect(ofRound).toEqual(sorted(Object.keys(round)))
+    const reported = [...training.matchAll(/\breport\.set\("(\w+)"/g)].map(([, name = '']) => name)
+    const used: string[] = []
+    levtTask(levtRecipe.parse({}), 8).figures((name) => used.push(name))
+    expect(used.length).toBeGreaterThan(5)
+    expect(used.filter((name) => !reported.includes(name))).toEqual([])
   })
 
   it('that open a mask-predict model, and of its steps', () => {

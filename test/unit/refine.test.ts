@@ -1,6 +1,6 @@
 // The loop of refinement over a fake session: rows leave when they are done, and every loop ends.
 import { describe, expect, it } from 'vitest'
-import { refineConfig } from '../../src/config.js'
+import { type RefineConfig, type RoundChoice, refineConfig, roundRecord } from '../../src/config.js'
 import type { Round } from '../../src/editor.js'
 import { refineRows } from '../../src/merge/refine.js'
 import { draftState, growingState } from '../../src/merge/rowState.js'
@@ -12,7 +12,13 @@ const encode = (text: string) => tokenizer.encode(text)
 const id = (letter: string) => encode(letter)[0] ?? -1
 const settings = (options: object = {}) => refineConfig.parse(options)
 
-const limits = { tokenizer, maxLength: 32, condition: 'carry', countSource: 'counts', encodings: 'two' } as const
+const limits = {
+  tokenizer,
+  maxLength: 32,
+  condition: 'carry',
+  encodings: 'two',
+  recordOf: (config: RefineConfig, choice: RoundChoice) => roundRecord(config, choice, { countSource: 'counts' }),
+} as const
 
 async function rounds(
   behaviour: FakeBehaviour,
