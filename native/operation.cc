@@ -10,6 +10,8 @@
 #include "merge/alignment_losses.h"
 #include "merge/literal_losses.h"
 #include "merge/oracle.h"
+#include "op_profile.h"
+#include "op_timing.h"
 #include "ops/bernoulli_st.h"
 #include "ops/counts_st.h"
 #include "ops/pointer_st.h"
@@ -176,6 +178,8 @@ const std::map<std::string, std::function<Arrays(const Call&)>>& operations() {
       {"pointerSt", pointer},
       {"countsSt", counts},
       {"align", alignment},
+      {"timeOp", [](const Call& call) { return time_op(call.options); }},
+      {"profileOps", [](const Call& call) { return profile_ops(call.options); }},
       {"literalRecon", [](const Call& call) { return judged_positions(call, literal_recon); }},
       {"literalCompression",
        [](const Call& call) {

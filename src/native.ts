@@ -222,6 +222,8 @@ export type NativeOp =
   | 'pointerSt'
   | 'countsSt'
   | 'align'
+  | 'timeOp'
+  | 'profileOps'
   | 'literalRecon'
   | 'literalCompression'
   | 'literalPointer'

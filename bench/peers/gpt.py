@@ -1,6 +1,7 @@
-# The peer of bench/gpt.mjs: Hugging Face LLaMA, `generate` with cache. Writes a random checkpoint, then answers a line of
-# JSON for each line of JSON on stdin: {"rows": [[ids]], "newTokens": n} -> {"seconds": s, "tokens": [[ids]]}.
+# Peer of GPT: Hugging Face LLaMA, `generate` with cache, greedy. Writes a random checkpoint into the folder, then answers a
+# line of JSON for each on stdin: {"rows": [[ids]], "newTokens": n} -> {"seconds": s, "tokens": [[ids]], "peakMemoryMb": m}.
 import json
+import resource
 import sys
 import time
 
@@ -21,7 +22,8 @@ with torch.no_grad():
         if value.dim() > 1:
             value.normal_(0, value.shape[1] ** -0.5)  # logits far enough apart that rounding decides no token
 model.save_pretrained(options["folder"])
-print(json.dumps({"torch": torch.__version__, "transformers": transformers.__version__}), flush=True)
+model = model.to(getattr(torch, options["dtype"]))
+print(json.dumps({"versions": {"torch": torch.__version__, "transformers": transformers.__version__}}), flush=True)
 for line in sys.stdin:
     request = json.loads(line)
     ids = torch.tensor(request["rows"])
@@ -31,4 +33,5 @@ for line in sys.stdin:
         out = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, use_cache=True,
                              min_new_tokens=new, max_new_tokens=new)
         seconds = time.perf_counter() - start
-    print(json.dumps({"seconds": seconds, "tokens": out[:, ids.shape[1]:].tolist()}), flush=True)
+    print(json.dumps({"seconds": seconds, "tokens": out[:, ids.shape[1]:].tolist(),
+                      "peakMemoryMb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}), flush=True)

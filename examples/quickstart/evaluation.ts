@@ -1,7 +1,7 @@
 // Evaluation: exact matches on held-out sentences, beside doing nothing and beside rules; damage to clean ones.
 
 import { cleanUpNoise, type Example, evaluateEdits, type MergeModel, randomFrom, strip } from 'merge-lm'
-import { capitalAndFullStop, type Repair, trainRules } from './rules.js'
+import { capitalAndFullStop, type Repair, trainRules } from '#bench/cleanUpRules.js'
 
 /** What is measured, and on what. */
 export interface EvaluationInput {

@@ -80,7 +80,7 @@ function figuresText(summary: Summary): string {
     ['this model', summary.exact, summary.exactStripped],
     ['do nothing', summary.exactNothing, 0],
     ['capital and full stop', summary.exactCapital, summary.exactStrippedCapital],
-    ['rules with four tables (rules.ts)', summary.exactRules, summary.exactStrippedRules],
+    ['rules with four tables', summary.exactRules, summary.exactStrippedRules],
   ]
   return [
     'Exactly right, of the held-out sentences            as noised   all stripped',

@@ -11,6 +11,6 @@ namespace merge::baselines {
 
 // The rows' lengths, ids and numbers have been checked.
 NextOutput write_on(const Gpt& model, nn::KvCache& cache, const Record& options, const NextInput& input,
-              const std::atomic<bool>& cancelled);
+                    const std::atomic<bool>& cancelled);
 
 }  // namespace merge::baselines

@@ -181,8 +181,8 @@ Inserter::Output Model::gaps(const States& of_x, const Rows& x, const Skeleton& 
         solid[x.offsets[r] + skeleton.source[t]] = 1;
       }
     }
-    const nn::View view = soft_view(encoder_, of_x.offsets, places_of(of_x.offsets, x), source, solid, keep_N,
-                                    options_.placement.dtype);
+    const nn::View view =
+        soft_view(encoder_, of_x.offsets, places_of(of_x.offsets, x), source, solid, keep_N, options_.placement.dtype);
     return inserter_.forward(of_x.hidden_TD, view, offsets, kept_S);
   }
   const Tensor positions_S = nn::row_positions(offsets, device);
@@ -233,9 +233,9 @@ Model::Filled Model::fill(const Rows& x, const Skeleton& skeleton, const Masked&
     const Tensor scale_M1 = (1 + straight.select_M - straight.select_M.detach()).unsqueeze(1).to(dtype);
     embedded_TD = embedded_TD.index_copy(0, masks_M, embedded_TD.index_select(0, masks_M) * scale_M1);
   }
-  const nn::View view = straight.keep_N.defined()
-                            ? soft_view(encoder_, packed.offsets, places, soft.source, soft.solid, straight.keep_N, dtype)
-                            : encoder_.view(packed.positions_T, packed.offsets, dtype);
+  const nn::View view = straight.keep_N.defined() ? soft_view(encoder_, packed.offsets, places, soft.source, soft.solid,
+                                                              straight.keep_N, dtype)
+                                                  : encoder_.view(packed.positions_T, packed.offsets, dtype);
   const Tensor hidden_TD = encoder_.forward(embedded_TD, view);
   return {plain(packed, rows, soft.solid, hidden_TD), encoder_.logits(hidden_TD.index_select(0, masks_M))};
 }

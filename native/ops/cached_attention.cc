@@ -3,6 +3,7 @@
 #include "ops/cached_attention.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/record_function.h>
 
 #include <cmath>
 
@@ -76,6 +77,7 @@ Tensor cached_attention_reference(const Tensor& qkv, const Offsets& offsets, Hea
 
 Tensor cached_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, const std::vector<Tensor>& past_B,
                         Among among) {
+  RECORD_USER_SCOPE("cached_attention");
   at::NoGradGuard no_grad;
   TORCH_CHECK(qkv.dim() == 2 && heads.queries % heads.keys == 0 && qkv.size(1) % (heads.queries + 2 * heads.keys) == 0,
               "cached_attention: expected [T, (H + 2G) K] with ", heads.queries, " and ", heads.keys,

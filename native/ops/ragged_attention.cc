@@ -2,6 +2,7 @@
 #include "ops/ragged_attention.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/record_function.h>
 
 #include <algorithm>
 #include <cmath>
@@ -161,6 +162,7 @@ Tensor ragged_attention_reference(const Tensor& qkv, const Offsets& offsets, Hea
 }
 
 Tensor ragged_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, const Tensor& bias) {
+  RECORD_USER_SCOPE("ragged_attention");
   TORCH_CHECK(qkv.dim() == 2 && heads.queries % heads.keys == 0 && qkv.size(1) % (heads.queries + 2 * heads.keys) == 0,
               "ragged_attention: expected [T, (H + 2G) K] with ", heads.queries, " and ", heads.keys,
               " heads, received ", qkv.sizes());

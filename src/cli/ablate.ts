@@ -1,6 +1,6 @@
 // merge-lm ablate: trains and measures the variants of a configuration, and writes one JSON and one table.
 
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { z } from 'zod'
@@ -14,6 +14,7 @@ import { runStudy } from './ablationStudy.js'
 import { ablationMarkdown } from './ablationTable.js'
 import { type Assignment, parseAssignment, readRunConfig } from './configFile.js'
 import { holdInterrupts } from './interrupt.js'
+import { commandLine, writeMeasured } from './measuredPart.js'
 import { numberOf } from './modelOptions.js'
 import { showProgress } from './progress.js'
 import { dataPrint, jsonText } from './runRecord.js'
@@ -127,28 +128,16 @@ function commandOf(path: string, { only, budget, seeds, out, markdown, threads, 
   for (const [key, value] of set) add('--set', `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
   add('--out', out)
   add('--markdown', markdown)
-  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word))).join(' ')
+  return commandLine(words)
 }
 
-const marks = { start: '<!-- measured: ablations -->', end: '<!-- /measured: ablations -->' }
-const heading = `# Results
+const newFile = `# Results
 
 What was measured, each beside the command that measured it. Text between two marks is written by that command.
-
-## Ablations
 `
 
-// The part between the marks is the study's; a new file gets a heading, an old one keeps the rest of its text.
 async function writeResults(path: string, report: AblationReport): Promise<void> {
-  const before = await readFile(path, 'utf8').catch(() => undefined)
-  const part = [marks.start, '', '```sh', report.command, '```', '', ablationMarkdown(report), '', marks.end].join('\n')
-  const start = before?.indexOf(marks.start) ?? -1
-  const end = before?.indexOf(marks.end, start) ?? -1
-  const text =
-    before === undefined
-      ? `${heading}\n${part}\n`
-      : start < 0 || end < 0
-        ? `${before.trimEnd()}\n\n${part}\n`
-        : `${before.slice(0, start)}${part}${before.slice(end + marks.end.length)}`
-  await writeOutput('markdown', path, text)
+  const { command } = report
+  const part = { name: 'ablations', command, markdown: ablationMarkdown(report), heading: '## Ablations' }
+  await writeMeasured(path, part, newFile)
 }

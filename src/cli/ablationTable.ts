@@ -1,6 +1,7 @@
 // ablationTable: an ablation study as a table: mean and spread of each figure, for Markdown and for a page.
 
 import type { AblationReport, FigureName, Spread, VariantReport } from '../training/ablationReport.js'
+import { markdownTable } from './measuredPart.js'
 import { count } from './progress.js'
 
 /** A table; the rows of an ablation stand together. */
@@ -42,19 +43,9 @@ export function ablationTable(report: AblationReport): AblationTable {
 /** The same as Markdown. */
 export function ablationMarkdown(report: AblationReport): string {
   const { head, groups, note } = ablationTable(report)
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
   const empty = head.slice(1).map(() => '')
-  return [
-    note,
-    '',
-    line(head),
-    `|---|${head
-      .slice(1)
-      .map(() => '---:|')
-      .join('')}`,
-    ...groups.flatMap(({ title, rows }) => [line([`**${title}**`, ...empty]), ...rows.map(line)]),
-  ].join('\n')
+  const rows = groups.flatMap((group) => [[`**${group.title}**`, ...empty], ...group.rows])
+  return [note, '', markdownTable(head, rows)].join('\n')
 }
 
 function row({ title, runs, figures }: VariantReport): string[] {

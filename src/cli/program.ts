@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander'
 import { packageVersion } from '../version.js'
 import { addAblate } from './ablate.js'
+import { addBench } from './bench.js'
 import { addDoctor } from './doctorCommand.js'
 import { addEdit } from './edit.js'
 import { addEval } from './eval.js'
@@ -31,6 +32,7 @@ export function makeProgram(): Command {
   addExport(program)
   addEval(program)
   addAblate(program)
+  addBench(program)
   addReport(program)
   addTokenizer(program)
   addDoctor(program)

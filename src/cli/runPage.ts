@@ -4,8 +4,8 @@ import type { AblationReport } from '../training/ablationReport.js'
 import type { Sample, SampleSpan } from '../training/sample.js'
 import { ablationTable } from './ablationTable.js'
 import { curve, type Series, shortNumber } from './curve.js'
+import { htmlPage, section } from './htmlPage.js'
 import { escaped } from './markup.js'
-import { pageStyle } from './pageStyle.js'
 import { duration } from './progress.js'
 import type { RunHistory } from './runHistory.js'
 
@@ -21,20 +21,7 @@ export interface RunPage {
 
 /** A whole HTML document. */
 export function runPage({ title, history, config, ablations }: RunPage): string {
-  return [
-    '<!doctype html>',
-    '<html lang="en">',
-    '<head>',
-    '<meta charset="utf-8">',
-    '<meta name="viewport" content="width=device-width, initial-scale=1">',
-    // What a model writes stands on this page: nothing may load, nothing may run.
-    `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">`,
-    `<title>${escaped(title)}: a merge-lm run</title>`,
-    `<style>${pageStyle}</style>`,
-    '</head>',
-    '<body>',
-    `<header><h1>${escaped(title)}</h1>${facts(history)}</header>`,
-    '<main>',
+  return htmlPage(`${title}: a merge-lm run`, `<h1>${escaped(title)}</h1>${facts(history)}`, [
     ...curves('Loss', 'loss', history.series),
     ...curves('Evaluation', 'evaluation', history.series),
     ...samples(history),
@@ -48,11 +35,7 @@ export function runPage({ title, history, config, ablations }: RunPage): string 
             `<details><summary>As the run began</summary><pre>${escaped(config)}</pre></details>`,
           ),
         ]),
-    '</main>',
-    '</body>',
-    '</html>',
-    '',
-  ].join('\n')
+  ])
 }
 
 function facts({ last, best, series }: RunHistory): string {
@@ -68,8 +51,6 @@ function facts({ last, best, series }: RunHistory): string {
   if (best !== undefined) entries.push(['Best evaluation', `step ${best.step.toLocaleString('en')}`])
   return `<dl>${entries.map(([name, value]) => `<div><dt>${name}</dt><dd>${escaped(value)}</dd></div>`).join('')}</dl>`
 }
-
-const section = (heading: string, content: string): string => `<section><h2>${heading}</h2>\n${content}\n</section>`
 
 function curves(heading: string, group: string, series: ReadonlyMap<string, Series>): string[] {
   const inGroup = [...series].filter(([name]) => name.startsWith(`${group}/`))

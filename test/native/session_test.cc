@@ -347,7 +347,8 @@ TEST(one_encoding_a_round_reads_what_its_last_round_filled) {
     CHECK(std::ranges::equal(two.rows.row(alone), together.rows.row(r)));
     CHECK_NEAR(two.gate_B[i], together.gate_B[static_cast<size_t>(r)], 1e-5);
     for (int64_t t = 0; t < left.rows.length(alone); ++t) {
-      const auto mine = static_cast<size_t>(left.rows.offsets[i] + t), theirs = static_cast<size_t>(one.rows.offsets[r] + t);
+      const auto mine = static_cast<size_t>(left.rows.offsets[i] + t),
+                 theirs = static_cast<size_t>(one.rows.offsets[r] + t);
       CHECK_NEAR(two.keep_N[mine], together.keep_N[theirs], 1e-5);
     }
   }

@@ -79,6 +79,7 @@ describe('flags', () => {
       'export',
       'eval',
       'ablate',
+      'bench',
       'report',
       'tokenizer',
       'doctor',

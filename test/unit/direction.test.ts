@@ -21,6 +21,7 @@ const layersOfSrc: readonly (readonly string[])[] = [
   ['model'],
   ['training/'],
   ['index'],
+  ['bench/'],
   ['cli/', 'server/'],
 ]
 
@@ -35,7 +36,7 @@ const layersOfNative: readonly (readonly string[])[] = [
   ['family.h'],
   ['merge/', 'remedi/'],
   ['baselines/'],
-  ['family.cc', 'engine.cc', 'guard.h', 'operation.cc'],
+  ['family.cc', 'engine.cc', 'guard.h', 'op_profile.h', 'op_profile.cc', 'op_timing.h', 'op_timing.cc', 'operation.cc'],
   ['addon/'],
 ]
 

@@ -15,6 +15,7 @@ const documents = [
   'CONTRIBUTING.md',
   'SECURITY.md',
   'docs/architecture.md',
+  'docs/benchmarks.md',
   'docs/results.md',
 ]
 const names = z.record(z.string(), z.string())

@@ -1,6 +1,6 @@
 // Corruption: reproducible, with the shares that were asked for. Sentences and the rule-based baseline.
 import { describe, expect, it } from 'vitest'
-import { capitalAndFullStop, trainRules } from '../../examples/quickstart/rules.js'
+import { capitalAndFullStop, trainRules } from '../../src/bench/cleanUpRules.js'
 import { randomFrom } from '../../src/random.js'
 import * as corruption from '../../src/text/corruption.js'
 import { paragraphs, sentences } from '../../src/text/sentences.js'

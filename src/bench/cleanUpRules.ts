@@ -1,4 +1,4 @@
-// Rules: the clean-up baseline without a network. Four tables counted from sentences, one after the other.
+// cleanUpRules: the clean-up baseline without a network. Four tables counted from sentences, one after the other.
 
 /** Repairs a sentence that lost its case and punctuation. */
 export type Repair = (text: string) => string

@@ -1,0 +1,156 @@
+// encoderCases: one pass of the encoder alone, beside its matrices alone and beside PyTorch, full rows and ragged ones.
+
+import { MergeModel, sessionOf } from '../model.js'
+import { loadNative } from '../native.js'
+import { randomFrom } from '../random.js'
+import { packRows } from '../rows.js'
+import { idTokenizer } from '../text/idTokenizer.js'
+import { builtInSpecial } from '../text/tokenizer.js'
+import { type BenchResult, type Dtype, resultOf } from './benchReport.js'
+import type { BenchSize } from './benchSize.js'
+import { draftsOf } from './families.js'
+import { heldMb, type InferenceContender, resultsOf } from './inferenceResults.js'
+import { opShares } from './opShares.js'
+import { timeOp } from './opTiming.js'
+import { missingModules, PeerProcess } from './peerProcess.js'
+import type { BenchSettings } from './suite.js'
+import { inTurns } from './turns.js'
+
+const encoder = 'encoder'
+const ways = ['eager', 'compile'] as const
+const peerOf = { eager: 'PyTorch eager', compile: 'torch.compile' } as const
+
+/** Measures it at one size and type, with the largest batch that was asked for, up to 16. */
+export async function* measureEncoders(
+  settings: BenchSettings,
+  size: BenchSize,
+  dtype: Dtype,
+): AsyncGenerator<BenchResult, void, undefined> {
+  const { threads, say } = settings
+  const batch = Math.min(16, Math.max(...settings.batches))
+  const { layers, width, heads, feedForward, vocabulary, length } = size
+  const tokenizer = idTokenizer({ vocabularySize: vocabulary, special: builtInSpecial })
+  const shape = { layers, width, heads, feedForward, localMix: 0, deleter: 'linear', inserter: 'linear' } as const
+  const why = settings.peers ? missingModules(['torch']) : undefined
+  await using model = await MergeModel.create({ ...shape, maxLength: length, dtype, threads, tokenizer })
+  const absent = new Map(ways.map((way) => [way, why]))
+  const peer =
+    settings.peers && why === undefined
+      ? await PeerProcess.start('encoder.py', { layers, width, heads, feedForward, vocabulary, dtype, threads })
+      : undefined
+  if (peer !== undefined) settings.learnVersions(peer.versions)
+  try {
+    const full = draftsOf(size, batch)
+    for (const way of ways) {
+      if (peer !== undefined) absent.set(way, await refusalOf(peer, full, way))
+    }
+    for (const [name, drafts] of [
+      ['full rows', full],
+      ['ragged rows', ragged(full)],
+    ] as const) {
+      const lengths = drafts.map((draft) => draft.length)
+      const task = `one pass, ${name} of ${[...new Set([Math.min(...lengths), Math.max(...lengths)])].join(' to ')} tokens`
+      say(`inference: ${size.name}, ${dtype}, encoder, ${name}`)
+      const tokens = lengths.reduce((sum, count) => sum + count, 0)
+      const common = { family: encoder, case: task }
+      const rows = packRows(drafts)
+      const contenders: InferenceContender[] = [
+        {
+          ...common,
+          name: encoder,
+          peer: null,
+          async run() {
+            await sessionOf(model).inspect(rows, ['gate'])
+            return { tokens, passes: 1 }
+          },
+          heldMb: async () => heldMb(await model.memory()),
+          shares: opShares,
+        },
+        gemmContender({ ...common, family: 'its matrices alone' }, { size, dtype, tokens }),
+        ...ways.flatMap((way) =>
+          peer === undefined || absent.get(way) !== undefined ? [] : [passContender(peer, drafts, way, common)],
+        ),
+      ]
+      yield* resultsOf(await inTurns(contenders, settings), { size, dtype, batch, threads })
+      for (const way of ways) {
+        const reason = absent.get(way)
+        if (reason === undefined) continue
+        const known = { suite: 'inference', family: encoder, size: size.name, batch, dtype } as const
+        yield resultOf({ ...known, case: `${task}: missing, as ${reason}`, peer: peerOf[way] })
+      }
+    }
+  } finally {
+    await peer?.dispose()
+  }
+}
+
+type Common = Pick<InferenceContender, 'family' | 'case'>
+
+// Why the peer cannot go this way; undefined where it can.
+async function refusalOf(
+  peer: PeerProcess,
+  drafts: readonly Int32Array[],
+  way: (typeof ways)[number],
+): Promise<string | undefined> {
+  try {
+    await peer.ask({ rows: drafts.map((draft) => [...draft]), way })
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+function passContender(
+  peer: PeerProcess,
+  drafts: readonly Int32Array[],
+  way: (typeof ways)[number],
+  common: Common,
+): InferenceContender {
+  const rows = drafts.map((draft) => [...draft])
+  const tokens = rows.reduce((sum, row) => sum + row.length, 0)
+  return {
+    ...common,
+    name: peerOf[way],
+    peer: peerOf[way],
+    ...(way === 'eager' ? { measure: 'timesEager' } : {}),
+    async run() {
+      const { seconds, peakMemoryMb } = await peer.ask({ rows, way })
+      return { tokens, passes: 1, seconds, ...(peakMemoryMb === undefined ? {} : { peakMemoryMb }) }
+    },
+  }
+}
+
+// The ceiling: what the same tokens cost if there were nothing but the matrices.
+function gemmContender(
+  common: Common,
+  { size, dtype, tokens }: { readonly size: BenchSize; readonly dtype: Dtype; readonly tokens: number },
+): InferenceContender {
+  const { width, heads, feedForward, layers } = size
+  return {
+    ...common,
+    name: common.family,
+    peer: null,
+    measure: 'timesMatrices',
+    async run() {
+      const shape = { rows: 1, length: tokens, width, heads, feedForward, layers }
+      const { fast } = await timeOp(await loadNative(), {
+        op: 'encoderGemms',
+        ...shape,
+        dtype,
+        backward: false,
+        pairs: 1,
+      })
+      return { tokens, seconds: (fast[0] ?? Number.NaN) / 1000 }
+    },
+  }
+}
+
+// From a sixteenth of the length to all of it, evenly spread, in any order.
+function ragged(drafts: readonly Int32Array[]): Int32Array[] {
+  const random = randomFrom(1, 0, 0, 'bench ragged')
+  const places = random.shuffle(drafts.map((_, row) => row))
+  return drafts.map((draft, row) => {
+    const share = (places[row] ?? 0) / Math.max(1, drafts.length - 1)
+    return draft.slice(0, Math.ceil(draft.length * (1 / 16 + (15 / 16) * share)))
+  })
+}
