@@ -176,12 +176,21 @@ void Session::forget(int64_t generation, const std::vector<int32_t>& slots) {
   guarded([&] { state_->family->forget(generation, slots); });
 }
 
-Rows Session::next_tokens(const Record& options, const NextInput& input) {
+NextOutput Session::next_tokens(const Record& options, const NextInput& input) {
   return guarded([&] {
     if (cancelled.load()) throw Error("ERR_ABORTED", "the writing was cancelled");
     use_precision_of(*state_->family);
     at::NoGradGuard no_grad;
     return state_->family->next_tokens(options, input, cancelled);
+  });
+}
+
+LengthOutput Session::predict_lengths(const Record& options, const CachedRows& sources) {
+  return guarded([&] {
+    if (cancelled.load()) throw Error("ERR_ABORTED", "the reading was cancelled");
+    use_precision_of(*state_->family);
+    at::NoGradGuard no_grad;
+    return state_->family->predict_lengths(options, sources);
   });
 }
 

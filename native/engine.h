@@ -79,6 +79,17 @@ struct NextInput {
   std::map<std::string, std::vector<double>> columns_B;
 };
 
+struct NextOutput {
+  Rows rows;                       // what each row got
+  std::vector<float> probability;  // [N] of each token, at temperature 1
+};
+
+// The lengths that a model thinks of, B rows, K of each, the most probable first.
+struct LengthOutput {
+  std::vector<int32_t> lengths;    // [BK] tokens
+  std::vector<float> probability;  // [BK]
+};
+
 // A denoising run of Remask-RL. B rows, A positions of their answers, S steps, J blocks.
 struct Trajectory {
   Rows rows;                       // prompt and finished answer of whole blocks
@@ -132,7 +143,9 @@ class Session {
   void forget(int64_t generation, const std::vector<int32_t>& slots);
   // Up to `steps` tokens for each row, one after another: it leaves with an id of `stop`, which is its last token, or
   // at its limit. The newest token of each row is not read yet; the next call gives it back.
-  Rows next_tokens(const Record& options, const NextInput& input);
+  NextOutput next_tokens(const Record& options, const NextInput& input);
+  // Reads sources into a generation's cache, and predicts how long their targets are: `count` lengths for each row.
+  LengthOutput predict_lengths(const Record& options, const CachedRows& sources);
 
   // The log-probabilities of what a denoising run did, [S, J] each: token and set.
   std::map<std::string, NamedArray> policy_logs(const Record& options, const Trajectory& run);

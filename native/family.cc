@@ -13,10 +13,11 @@ void Family::refuse(const char* call, const char* families) const {
 }
 
 RoundOutput Family::refine_round(const Record&, const RoundInput&) { refuse("refineRound", "merge"); }
-DenoiseOutput Family::denoise(const Record&, const DenoiseInput&) { refuse("denoise", "remedi"); }
+DenoiseOutput Family::denoise(const Record&, const DenoiseInput&) { refuse("denoise", "remedi or maskgit"); }
 void Family::remember(const CachedRows&) { refuse("remember", "remedi"); }
-void Family::forget(int64_t, const std::vector<int32_t>&) { refuse("forget", "remedi or gpt"); }
-Rows Family::next_tokens(const Record&, const NextInput&, const std::atomic<bool>&) { refuse("nextTokens", "gpt"); }
+void Family::forget(int64_t, const std::vector<int32_t>&) { refuse("forget", "remedi, gpt or maskgit"); }
+NextOutput Family::next_tokens(const Record&, const NextInput&, const std::atomic<bool>&) { refuse("nextTokens", "gpt"); }
+LengthOutput Family::predict_lengths(const Record&, const CachedRows&) { refuse("predictLengths", "maskgit"); }
 std::map<std::string, Tensor> Family::inspect_behind(const Rows&, const Rows&, const std::string&,
                                                      const std::vector<std::string>&) {
   refuse("inspectBehind", "remedi");

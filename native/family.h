@@ -41,7 +41,10 @@ class Family {
                                                        const std::vector<std::string>& outputs);
 
   // Writing from left to right over a cache; a family without it refuses. Throws ERR_ABORTED between tokens.
-  virtual Rows next_tokens(const Record& options, const NextInput& input, const std::atomic<bool>& cancelled);
+  virtual NextOutput next_tokens(const Record& options, const NextInput& input, const std::atomic<bool>& cancelled);
+
+  // Sources into a cache, and how long their targets are; a family without a length predictor refuses.
+  virtual LengthOutput predict_lengths(const Record& options, const CachedRows& sources);
 
   // Remask-RL; a family without it refuses.
   virtual std::map<std::string, Tensor> policy_logs(const Record& options, const Trajectory& run);

@@ -7,6 +7,7 @@ export {
   type GptPretrainedOptions,
 } from './baselines/gpt.js'
 export { type GptConfig, type GptOptions, gptConfig } from './baselines/gptConfig.js'
+export { type GptEditOptions, gptEditConfig } from './baselines/gptEdit.js'
 export {
   type GptAnswer,
   type GptGenerateConfig,
@@ -31,23 +32,31 @@ export type {
   RefineOptions,
 } from './config.js'
 export { modelConfig, recipe, refineConfig } from './config.js'
+export type {
+  DraftText,
+  EditingModel,
+  Editor,
+  EditResult,
+  Round,
+  RuleReason,
+  StopReason,
+  TextSpan,
+  TokenDraft,
+  TokenSpan,
+} from './editor.js'
 export { type ErrorCode, errorCodes, isMergeError, MergeError, type MergeErrorOptions } from './errors.js'
 export { type Ablation, type AblationChanges, type AblationVariant, ablations } from './merge/ablations.js'
 export { type AlignmentInput, type AxeInput, axeLoss, ctcLoss, oaxeLoss } from './merge/alignmentLosses.js'
 export { editDistance } from './merge/distance.js'
-export type { DraftText, HoledText, TextSpan } from './merge/draft.js'
+export type { HoledText } from './merge/draft.js'
 export type { DraftExample, DraftKind } from './merge/drafts.js'
-export type { EditResult } from './merge/editResult.js'
 export * from './merge/literalLosses.js'
 export * from './merge/losses.js'
 export type { MergeFigures } from './merge/mergeTask.js'
-export type { Round } from './merge/refine.js'
-export type { TokenSpan } from './merge/rowState.js'
 export {
   type ConfidenceMeasure,
   confidenceOf,
   type RoundOutcome,
-  type StopReason,
   type StopRule,
   stopReason,
 } from './merge/stopping.js'

@@ -18,17 +18,27 @@ import {
   pretrainedConfig,
   type Recipe,
   type RecipeOptions,
+  type RefineConfig,
   type RefineOptions,
   recipe,
   refineConfig,
 } from './config.js'
+import {
+  type DraftText,
+  type EditingModel,
+  type Editor,
+  type EditResult,
+  editDrafts,
+  type Round,
+  type TextSpan,
+} from './editor.js'
 import { isMergeError, MergeError } from './errors.js'
-import { type Draft, type DraftText, editableDraft, type HoledText, holedDraft, promptDraft } from './merge/draft.js'
-import { type EditResult, editRows } from './merge/editResult.js'
+import { conditioned, type Draft, editableDraft, type HoledText, holedDraft, promptDraft } from './merge/draft.js'
+import { editResult, editRows } from './merge/editResult.js'
 import { type MergeFigures, mergeTask } from './merge/mergeTask.js'
-import { type Round, refineRows } from './merge/refine.js'
+import { refineRows } from './merge/refine.js'
 import type { NativeSession } from './native.js'
-import { filled, OpenModel, sessionKey } from './openModel.js'
+import { filled, OpenModel, parameterCountOf, sessionKey } from './openModel.js'
 import { parseConfig } from './parseConfig.js'
 import { openPretrained } from './pretrained/pretrained.js'
 import { checkpointError, readJson, verifyFolder, writeJson } from './savedFolder.js'
@@ -71,7 +81,10 @@ export let modelOver: (
  * await using model = await MergeModel.load('runs/quickstart/model')
  * const { text, edits } = await model.edit('he go to school yesteday')
  */
-export class MergeModel extends OpenModel implements TrainableModel<RecipeOptions, Recipe, MergeFigures> {
+export class MergeModel
+  extends OpenModel
+  implements TrainableModel<RecipeOptions, Recipe, MergeFigures>, EditingModel<BatchOptions>
+{
   readonly family = 'merge'
   readonly recipeSchema = recipe
   readonly config: ModelConfig
@@ -84,9 +97,8 @@ export class MergeModel extends OpenModel implements TrainableModel<RecipeOption
   // Tests of the loops make a model by `modelOver`.
   static {
     modelOver = async (session, config, tokenizer, pretrained = false) => {
-      const parameters = await session.parameters()
-      const sizes = parameters.map(({ shape }) => shape.reduce((product, size) => product * size, 1))
-      return new MergeModel(session, config, tokenizer, { parameterCount: sum(sizes), pretrained })
+      const parameterCount = await parameterCountOf(session)
+      return new MergeModel(session, config, tokenizer, { parameterCount, pretrained })
     }
   }
 
@@ -175,7 +187,7 @@ export class MergeModel extends OpenModel implements TrainableModel<RecipeOption
 
   /** What a recipe lets it learn. */
   task(recipe: Recipe): Task<MergeFigures> {
-    return mergeTask(recipe, { ...this.config, pretrained: this.pretrained })
+    return mergeTask(recipe, { ...this.config, pretrained: this.pretrained, sep: this.tokenizer.special.sep })
   }
 
   /** Writes the model's files, without a manifest, into a folder that is being written. */
@@ -193,7 +205,7 @@ export class MergeModel extends OpenModel implements TrainableModel<RecipeOption
   /** Refines a draft and yields every round as it ends; stop early with `break`. */
   async *refine(draft: DraftText, options: DraftOptions = {}): AsyncGenerator<Round, void, undefined> {
     const settings = parseConfig(draftConfig, options, '')
-    const { state } = editableDraft(this.#context, draft, settings.locked)
+    const { state } = this.#draft(draft, settings, settings.locked)
     for await (const rounds of refineRows(this.#context, [state], settings)) yield* rounds
   }
 
@@ -203,7 +215,7 @@ export class MergeModel extends OpenModel implements TrainableModel<RecipeOption
     options: RefineOptions = {},
   ): AsyncGenerator<readonly Round[], void, undefined> {
     const settings = parseConfig(refineConfig, options, '')
-    const states = drafts.map((draft) => editableDraft(this.#context, draft).state)
+    const states = drafts.map((draft) => this.#draft(draft, settings).state)
     yield* refineRows(this.#context, states, settings)
   }
 
@@ -219,15 +231,19 @@ export class MergeModel extends OpenModel implements TrainableModel<RecipeOption
     input: DraftText | readonly DraftText[],
     options: DraftOptions | BatchOptions = {},
   ): Promise<EditResult | EditResult[]> {
-    if (isList(input)) return this.#editAll(input, options)
+    if (isList(input)) {
+      const editor = this.editor(options)
+      const drafts = input.map((draft) => editor.draft(draft))
+      return editDrafts(editor, drafts)
+    }
     const settings = parseConfig(draftConfig, options, '')
-    return this.#editOne(editableDraft(this.#context, input, settings.locked), settings)
+    return this.#editOne(this.#draft(input, settings, settings.locked), settings)
   }
 
   /** Continues a prompt at its end; the prompt itself never changes. Default mode `gen`. */
   async generate(prompt: string, options: RefineOptions = {}): Promise<EditResult> {
     const settings = parseConfig(refineConfig, { mode: 'gen', ...options }, '')
-    return this.#editOne(promptDraft(this.#context, prompt), settings)
+    return this.#editOne(conditioned(this.#context, promptDraft(this.#context, prompt), settings.condition), settings)
   }
 
   /**
@@ -239,33 +255,38 @@ export class MergeModel extends OpenModel implements TrainableModel<RecipeOption
    */
   async infill(text: HoledText, options: InfillOptions = {}): Promise<EditResult> {
     const settings = parseConfig(infillConfig, { mode: 'gen', ...options }, '')
-    return this.#editOne(holedDraft(this.#context, text, settings.hole), settings)
+    const draft = holedDraft(this.#context, text, settings.hole)
+    return this.#editOne(conditioned(this.#context, draft, settings.condition), settings)
   }
 
-  async #editOne(draft: Draft, settings: z.output<typeof refineConfig>): Promise<EditResult> {
+  #draft(draft: DraftText, { condition }: RefineConfig, locked?: readonly TextSpan[]): Draft {
+    return conditioned(this.#context, editableDraft(this.#context, draft, locked), condition)
+  }
+
+  async #editOne(draft: Draft, settings: RefineConfig): Promise<EditResult> {
     const [result] = await editRows(this.#context, [draft], settings)
     if (result === undefined) throw new MergeError('ERR_INTERNAL', 'edit: expected one result, received none')
     return result
   }
 
-  // Rows of like length are refined together; results come back in the caller's order.
-  async #editAll(drafts: readonly DraftText[], options: BatchOptions): Promise<EditResult[]> {
+  /** What edits with these options; for evaluation. */
+  editor(options: BatchOptions = {}): Editor<Draft> {
+    const context = this.#context
     const { batchRows, ...settings } = parseConfig(batchConfig, options, '')
-    const rows = drafts.map((draft, index) => ({ index, draft: editableDraft(this.#context, draft) }))
-    rows.sort((a, b) => a.draft.state.tokens.length - b.draft.state.tokens.length || a.index - b.index)
-    const results = new Map<number, EditResult>()
-    for (let start = 0; start < rows.length; start += batchRows) {
-      const batch = rows.slice(start, start + batchRows)
-      const edited = await editRows(
-        this.#context,
-        batch.map((row) => row.draft),
-        settings,
-      )
-      edited.forEach((result, place) => {
-        results.set(batch[place]?.index ?? -1, result)
-      })
+    return {
+      batchRows,
+      signal: settings.signal,
+      keepThreshold: settings.keepThreshold,
+      draft: (draft) => this.#draft(draft, settings),
+      fits: (source, target) => Math.max(source.length, target.length) <= context.maxLength,
+      refine: (drafts) =>
+        refineRows(
+          context,
+          drafts.map(({ state }) => state),
+          settings,
+        ),
+      result: (draft, rounds) => editResult(context.tokenizer, draft, rounds, settings),
     }
-    return [...results].sort(([a], [b]) => a - b).map(([, result]) => result)
   }
 
   get #context() {
@@ -281,8 +302,6 @@ const savedConfig = z.strictObject({
 })
 
 const defaultMaxLength = 256
-
-const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
 
 function isList(input: DraftText | readonly DraftText[]): input is readonly DraftText[] {
   return Array.isArray(input)

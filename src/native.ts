@@ -63,6 +63,18 @@ export interface NativeUnread extends NativeRows {
   readonly slots: Int32Array
 }
 
+/** `NextOutput` of native/engine.h: what each row got. */
+export interface NativeNext extends NativeRows {
+  /** Of each token, at temperature 1. */
+  readonly probability: Float32Array
+}
+
+/** `LengthOutput` of native/engine.h: for each row, the most probable length first. */
+export interface NativeLengths {
+  readonly lengths: Int32Array
+  readonly probability: Float32Array
+}
+
 /** `WeightPieces` of native/engine.h: tensors of a file of another layout, pairwise with the rows of parameters they are. */
 export interface NativePieces {
   readonly tensors: readonly string[]
@@ -141,13 +153,15 @@ export interface NativeSession {
   remember(rows: NativeCachedRows): Promise<void>
   // void forget(int64_t generation, const std::vector<int32_t>& slots)
   forget(generation: number, slots: Int32Array): Promise<void>
-  // Rows next_tokens(const Record& options, const NextInput& input)
+  // NextOutput next_tokens(const Record& options, const NextInput& input)
   nextTokens(
     options: NativeRecord,
     unread: NativeUnread,
     stop: Int32Array,
     columns: Readonly<Record<string, Float64Array>>,
-  ): Promise<NativeRows>
+  ): Promise<NativeNext>
+  // LengthOutput predict_lengths(const Record& options, const CachedRows& sources)
+  predictLengths(options: NativeRecord, sources: NativeCachedRows): Promise<NativeLengths>
   // std::map<std::string, NamedArray> policy_logs(const Record& options, const Trajectory& run)
   policyLogs(options: NativeRecord, run: NativeTrajectory): Promise<Record<string, NativeArray>>
   // Record policy_step(const Record& step, const Trajectory& run)
@@ -300,6 +314,7 @@ function wrapSession(session: NativeSession): NativeSession {
     remember: (rows) => guarded(() => session.remember(rows)),
     forget: (generation, slots) => guarded(() => session.forget(generation, slots)),
     nextTokens: (options, unread, stop, columns) => guarded(() => session.nextTokens(options, unread, stop, columns)),
+    predictLengths: (options, sources) => guarded(() => session.predictLengths(options, sources)),
     policyLogs: (options, run) => guarded(() => session.policyLogs(options, run)),
     policyStep: (step, run) => guarded(() => session.policyStep(step, run)),
     inspect: (rows, outputs) => guarded(() => session.inspect(rows, outputs)),

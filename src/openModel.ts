@@ -46,6 +46,12 @@ export abstract class OpenModel {
   }
 }
 
+/** Numbers in the weights of a session's model. */
+export async function parameterCountOf(session: Pick<NativeSession, 'parameters'>): Promise<number> {
+  const parameters = await session.parameters()
+  return parameters.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0)
+}
+
 /** The model once `fill` gave it its weights; one that cannot be filled is disposed. */
 export async function filled<M extends OpenModel>(
   model: M,

@@ -60,10 +60,18 @@ Napi::Value to_value(Napi::Env env, const DenoiseOutput& step) {
   return object;
 }
 
-Napi::Value to_value(Napi::Env env, const Rows& rows) {
+Napi::Value to_value(Napi::Env env, const NextOutput& output) {
   Napi::Object object = Napi::Object::New(env);
-  put(object, "tokens", to_array<Napi::Int32Array>(env, rows.tokens));
-  put(object, "offsets", to_array<Napi::Int32Array>(env, rows.offsets));
+  put(object, "tokens", to_array<Napi::Int32Array>(env, output.rows.tokens));
+  put(object, "offsets", to_array<Napi::Int32Array>(env, output.rows.offsets));
+  put(object, "probability", to_array<Napi::Float32Array>(env, output.probability));
+  return object;
+}
+
+Napi::Value to_value(Napi::Env env, const LengthOutput& output) {
+  Napi::Object object = Napi::Object::New(env);
+  put(object, "lengths", to_array<Napi::Int32Array>(env, output.lengths));
+  put(object, "probability", to_array<Napi::Float32Array>(env, output.probability));
   return object;
 }
 

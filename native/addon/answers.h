@@ -14,7 +14,8 @@ namespace merge {
 
 Napi::Value to_value(Napi::Env env, const Record& record);
 Napi::Value to_value(Napi::Env env, const DenoiseOutput& step);
-Napi::Value to_value(Napi::Env env, const Rows& rows);
+Napi::Value to_value(Napi::Env env, const NextOutput& output);
+Napi::Value to_value(Napi::Env env, const LengthOutput& output);
 Napi::Value to_value(Napi::Env env, const RoundOutput& round);
 Napi::Value to_value(Napi::Env env, const std::map<std::string, NamedArray>& arrays);
 Napi::Value to_value(Napi::Env env, const Arrays& arrays);

@@ -103,6 +103,7 @@ Napi::Function SessionObject::define(Napi::Env env) {
                          InstanceMethod<&SessionObject::remember>("remember"),
                          InstanceMethod<&SessionObject::forget>("forget"),
                          InstanceMethod<&SessionObject::next_tokens>("nextTokens"),
+                         InstanceMethod<&SessionObject::predict_lengths>("predictLengths"),
                          InstanceMethod<&SessionObject::policy_logs>("policyLogs"),
                          InstanceMethod<&SessionObject::policy_step>("policyStep"),
                          InstanceMethod<&SessionObject::inspect>("inspect"),
@@ -227,10 +228,21 @@ Napi::Value SessionObject::next_tokens(const Napi::CallbackInfo& info) {
   return promised(info, [&] {
     return submit(info,
                   [options = read_record(info[0], "options"), input = read_next_input(info)](HostedSession& hosted) {
-                    Rows rows = hosted.session().next_tokens(options, input);
+                    NextOutput output = hosted.session().next_tokens(options, input);
                     hosted.weigh();
-                    return answer_with(std::move(rows));
+                    return answer_with(std::move(output));
                   });
+  });
+}
+
+Napi::Value SessionObject::predict_lengths(const Napi::CallbackInfo& info) {
+  return promised(info, [&] {
+    return submit(info, [options = read_record(info[0], "options"),
+                         sources = read_cached_rows(info[1], "sources")](HostedSession& hosted) {
+      LengthOutput output = hosted.session().predict_lengths(options, sources);
+      hosted.weigh();
+      return answer_with(std::move(output));
+    });
   });
 }
 

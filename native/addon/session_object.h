@@ -32,6 +32,7 @@ class SessionObject : public Napi::ObjectWrap<SessionObject> {
   Napi::Value remember(const Napi::CallbackInfo& info);
   Napi::Value forget(const Napi::CallbackInfo& info);
   Napi::Value next_tokens(const Napi::CallbackInfo& info);
+  Napi::Value predict_lengths(const Napi::CallbackInfo& info);
   Napi::Value policy_logs(const Napi::CallbackInfo& info);
   Napi::Value policy_step(const Napi::CallbackInfo& info);
   Napi::Value inspect(const Napi::CallbackInfo& info);

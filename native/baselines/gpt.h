@@ -1,59 +1,36 @@
 // Gpt: the autoregressive baseline: LLaMA blocks of which every position sees itself and what stands before it.
 #pragma once
 
-#include <functional>
 #include <vector>
 
-#include "nn/block.h"
-#include "nn/placement.h"
-#include "record.h"
-#include "rows.h"
+#include "nn/token_stream.h"
 
 namespace merge::baselines {
-
-struct GptOptions {
-  int64_t vocabulary;  // rows of the embedding: ids below it may be read
-  int64_t layers, max_length;
-  bool tied_head;
-  double rope_base;
-  bool blank;  // the weights come from a file: nothing is drawn
-  nn::Placement placement;
-  nn::BlockOptions block;
-
-  explicit GptOptions(const Record& config);
-};
-
-// Packed rows as the model reads them: T positions in all.
-struct GptSequence {
-  Offsets offsets{0};
-  Tensor tokens_T;     // int64
-  Tensor positions_T;  // int64
-};
-
-// Attention of one layer.
-using GptAttend = std::function<Tensor(int64_t layer, const Tensor& qkv)>;
 
 class Gpt {
  public:
   explicit Gpt(const Record& config);
 
   // Rows on the model's device; row r begins at position begins[r], or 0 without any.
-  GptSequence sequence(const Rows& rows, const std::vector<int64_t>& begins = {}) const;
+  nn::Sequence sequence(const Rows& rows, const std::vector<int64_t>& begins = {}) const {
+    return stream_.sequence(rows, begins);
+  }
   // Hidden states [T, D], normalised: what the head reads. The first attends within rows and keeps gradients.
-  Tensor forward(const GptSequence& sequence) const;
-  Tensor forward(const GptSequence& sequence, const GptAttend& attend) const;
+  Tensor forward(const nn::Sequence& sequence) const;
+  Tensor forward(const nn::Sequence& sequence, const nn::LayerAttend& attend) const {
+    return stream_.forward(sequence, attend);
+  }
   // hidden [M, D] -> logits [M, V], in float32 or wider.
-  Tensor logits(const Tensor& hidden_MD) const;
+  Tensor logits(const Tensor& hidden_MD) const { return stream_.logits(hidden_MD); }
 
-  ops::Heads heads() const { return blocks_.front().heads(); }
-  const GptOptions& options() const { return options_; }
+  ops::Heads heads() const { return stream_.heads(); }
+  const nn::TokenStreamOptions& options() const { return options_; }
   nn::Parameters& parameters() { return parameters_; }
 
  private:
-  GptOptions options_;
+  nn::TokenStreamOptions options_;
   nn::Parameters parameters_;
-  Tensor embedding_, norm_, head_;
-  std::vector<nn::Block> blocks_;
+  nn::TokenStream stream_;
 };
 
 // What ragged_attention adds to the scores so that nobody sees what stands behind: [1, S].

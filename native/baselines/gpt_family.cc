@@ -11,7 +11,7 @@
 namespace merge {
 
 Record GptFamily::run(const Record& step, const TrainBatch& batch, bool learn, const std::atomic<bool>& cancelled) {
-  const baselines::GptOptions& options = model_.options();
+  const nn::TokenStreamOptions& options = model_.options();
   check_range(step, "accumulation", 1, 65536);
   check_rows("targets", batch.targets, options.vocabulary, options.max_length);
   check_rows("drafts", batch.drafts, options.vocabulary, options.max_length);
@@ -79,7 +79,7 @@ void GptFamily::check_next(const Record& options, const NextInput& input) const 
   }
 }
 
-Rows GptFamily::next_tokens(const Record& options, const NextInput& input, const std::atomic<bool>& cancelled) {
+NextOutput GptFamily::next_tokens(const Record& options, const NextInput& input, const std::atomic<bool>& cancelled) {
   check_next(options, input);
   nn::KvCache& cache = caches_.try_emplace(input.generation, model_.options().layers).first->second;
   return baselines::write_on(model_, cache, options, input, cancelled);

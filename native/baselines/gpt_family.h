@@ -18,7 +18,7 @@ class GptFamily : public Family {
   // Targets are whole rows; drafts are their last tokens, those that are learned.
   Record run(const Record& step, const TrainBatch& batch, bool learn, const std::atomic<bool>& cancelled) override;
   std::map<std::string, Tensor> inspect(const Rows& rows, const std::vector<std::string>& outputs) override;
-  Rows next_tokens(const Record& options, const NextInput& input, const std::atomic<bool>& cancelled) override;
+  NextOutput next_tokens(const Record& options, const NextInput& input, const std::atomic<bool>& cancelled) override;
   void forget(int64_t generation, const std::vector<int32_t>& slots) override;
   int64_t cache_bytes() const override;
 

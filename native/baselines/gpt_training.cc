@@ -31,7 +31,7 @@ Record run_gpt(const Gpt& model, const Record& step, const TrainBatch& batch, bo
       next.insert(next.end(), learned.begin(), learned.end());
     }
     // 2) the loss
-    const GptSequence sequence = model.sequence(read);
+    const nn::Sequence sequence = model.sequence(read);
     const at::Device device = sequence.tokens_T.device();
     const Tensor logits_MV = model.logits(model.forward(sequence).index_select(0, nn::index_tensor(asked, device)));
     const Tensor next_M = nn::index_tensor(next, device);

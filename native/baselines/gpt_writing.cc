@@ -17,6 +17,7 @@ struct Writing {
   int64_t written, limit;  // tokens it has, and may still get
   uint64_t key;
   std::vector<int32_t> unread, tokens;
+  std::vector<float> probability;  // of tokens
 };
 
 std::vector<Writing> rows_of(const NextInput& input) {
@@ -29,15 +30,16 @@ std::vector<Writing> rows_of(const NextInput& input) {
                     .limit = static_cast<int64_t>(number("limit")),
                     .key = static_cast<uint64_t>(number("key")),
                     .unread = {unread.begin(), unread.end()},
-                    .tokens = {}});
+                    .tokens = {},
+                    .probability = {}});
   }
   return rows;
 }
 
 }  // namespace
 
-Rows write_on(const Gpt& model, nn::KvCache& cache, const Record& options, const NextInput& input,
-              const std::atomic<bool>& cancelled) {
+NextOutput write_on(const Gpt& model, nn::KvCache& cache, const Record& options, const NextInput& input,
+                    const std::atomic<bool>& cancelled) {
   const nn::SamplingOptions sampling{options.number("temperature"), options.number("topP"), options.integer("topK")};
   const auto seed = static_cast<uint64_t>(options.integer("seed"));
   const int64_t steps = options.integer("steps"), vocabulary = options.integer("vocabulary");
@@ -59,7 +61,7 @@ Rows write_on(const Gpt& model, nn::KvCache& cache, const Record& options, const
       unread.append(row->unread);
       last.push_back(unread.offsets.back() - 1);
     }
-    const GptSequence sequence = model.sequence(unread, begins);
+    const nn::Sequence sequence = model.sequence(unread, begins);
     Tensor hidden_TD = model.forward(sequence, [&](int64_t layer, const Tensor& qkv) {
       return cache.append(layer, qkv, sequence.offsets, slots, model.heads(), ops::Among::kEarlier);
     });
@@ -74,24 +76,35 @@ Rows write_on(const Gpt& model, nn::KvCache& cache, const Record& options, const
     // sync: tokens are host data.
     const bool is_greedy = sampling.temperature == 0;
     const Tensor host = is_greedy ? logits_BV.argmax(1).to(at::kCPU) : logits_BV.to(at::kCPU, at::kFloat).contiguous();
+    std::vector<int64_t> tokens;
     for (size_t i = 0; i < active.size(); ++i) {
       Writing& row = *active[i];
       const Random random(seed, static_cast<uint64_t>(row.written), row.key, Purpose::kNextToken);
       const int64_t token = is_greedy ? host.const_data_ptr<int64_t>()[i]
                                       : nn::sampled(host.const_data_ptr<float>() + static_cast<int64_t>(i) * vocabulary,
                                                     vocabulary, sampling, random.uniform(0));
+      tokens.push_back(token);
       row.tokens.push_back(static_cast<int32_t>(token));
       row.unread.assign(1, static_cast<int32_t>(token));
       ++row.written;
       --row.limit;
+    }
+    const Tensor tokens_B1 = nn::index_tensor(tokens, logits_BV.device()).unsqueeze(1);
+    const Tensor probability_B =
+        (logits_BV.gather(1, tokens_B1).squeeze(1) - logits_BV.logsumexp(1)).exp().to(at::kCPU, at::kFloat);
+    for (size_t i = 0; i < active.size(); ++i) {
+      active[i]->probability.push_back(probability_B.const_data_ptr<float>()[i]);
     }
     // 4) rows that have ended leave
     std::erase_if(active, [&](const Writing* row) {
       return row->limit == 0 || std::find(input.stop.begin(), input.stop.end(), row->tokens.back()) != input.stop.end();
     });
   }
-  Rows written;
-  for (const Writing& row : rows) written.append(row.tokens);
+  NextOutput written;
+  for (const Writing& row : rows) {
+    written.rows.append(row.tokens);
+    written.probability.insert(written.probability.end(), row.probability.begin(), row.probability.end());
+  }
   return written;
 }
 

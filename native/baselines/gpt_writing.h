@@ -10,7 +10,7 @@
 namespace merge::baselines {
 
 // The rows' lengths, ids and numbers have been checked.
-Rows write_on(const Gpt& model, nn::KvCache& cache, const Record& options, const NextInput& input,
+NextOutput write_on(const Gpt& model, nn::KvCache& cache, const Record& options, const NextInput& input,
               const std::atomic<bool>& cancelled);
 
 }  // namespace merge::baselines

@@ -23,12 +23,12 @@ int64_t max_positions(const Record& config) {
 
 int64_t encodings_of(const std::string& word) { return word == "one" ? 1 : word == "two" ? 2 : 3; }
 
-// Packed position of each token of the rows, in order.
-std::vector<int64_t> places_of(const nn::Packed& packed, const Rows& rows) {
+// Packed position of each token of the rows, in order; row r has its BOS at begins[r].
+std::vector<int64_t> places_of(const std::vector<int64_t>& begins, const Rows& rows) {
   std::vector<int64_t> places;
   places.reserve(rows.tokens.size());
   for (int64_t r = 0; r < rows.count(); ++r) {
-    for (int64_t i = 0; i < rows.length(r); ++i) places.push_back(packed.token(r, i));
+    for (int64_t i = 0; i < rows.length(r); ++i) places.push_back(begins[r] + 1 + i);
   }
   return places;
 }
@@ -53,11 +53,11 @@ States plain(const nn::Packed& packed, const Rows& rows, const std::vector<uint8
 
 // A view of packed rows in which some tokens are softly deleted: they share the position of the solid one before them
 // and their keys weigh log(m + 1e-6).
-nn::View soft_view(const nn::Encoder& encoder, const nn::Packed& packed, const std::vector<int64_t>& places,
+nn::View soft_view(const nn::Encoder& encoder, const Offsets& offsets, const std::vector<int64_t>& places,
                    const std::vector<int64_t>& source, const std::vector<uint8_t>& solid, const Tensor& keep_N,
                    at::ScalarType dtype) {
-  const int64_t total = packed.offsets.back();
-  const auto device = packed.tokens_T.device();
+  const int64_t total = offsets.back();
+  const auto device = keep_N.device();
   std::vector<uint8_t> is_solid(static_cast<size_t>(total), 1);
   std::vector<int64_t> weighed, weights;  // places whose key weighs as their token of X is kept
   for (size_t i = 0; i < places.size(); ++i) {
@@ -68,9 +68,9 @@ nn::View soft_view(const nn::Encoder& encoder, const nn::Packed& packed, const s
   }
   std::vector<int64_t> positions(static_cast<size_t>(total)), solid_at;
   Offsets solid_offsets{0};
-  for (int64_t r = 0; r < packed.count(); ++r) {
+  for (size_t r = 0; r + 1 < offsets.size(); ++r) {
     int64_t position = -1;
-    for (int64_t t = packed.offsets[r]; t < packed.offsets[r + 1]; ++t) {
+    for (int64_t t = offsets[r]; t < offsets[r + 1]; ++t) {
       position += is_solid[t];
       positions[t] = position;
       if (is_solid[t]) solid_at.push_back(t);
@@ -80,7 +80,7 @@ nn::View soft_view(const nn::Encoder& encoder, const nn::Packed& packed, const s
   const Tensor weight_N = (keep_N.index_select(0, nn::index_tensor(weights, device)) + kSoftKey).log();
   const Tensor bias_T =
       at::zeros({total}, weight_N.options()).index_copy(0, nn::index_tensor(weighed, device), weight_N);
-  nn::View view = encoder.view(nn::index_tensor(positions, device), packed.offsets, dtype, bias_T);
+  nn::View view = encoder.view(nn::index_tensor(positions, device), offsets, dtype, bias_T);
   view.solid_T = nn::index_tensor(solid_at, device);
   view.solid_offsets = solid_offsets;
   return view;
@@ -136,7 +136,7 @@ Tensor Model::embed(const nn::Packed& packed, const Relaxed& relaxed, const std:
 States Model::encode(const Rows& x, const Beside& beside) const {
   const nn::Packed packed = nn::pack(x, options_.sentinels(), options_.placement.device, beside.conditions);
   const nn::View view = encoder_.view(packed.positions_T, packed.offsets, options_.placement.dtype);
-  const Tensor embedded_TD = embed(packed, beside.relaxed, places_of(packed, x));
+  const Tensor embedded_TD = embed(packed, beside.relaxed, places_of(packed.begins, x));
   return plain(packed, x, {}, encoder_.forward(embedded_TD, view));
 }
 
@@ -173,7 +173,6 @@ Inserter::Output Model::gaps(const States& of_x, const Rows& x, const Skeleton& 
   }
   const Tensor kept_S = nn::index_tensor(kept, device);
   if (keep_N.defined() && inserter_.has_block()) {
-    nn::Packed packed{of_x.offsets, {of_x.offsets.begin(), of_x.offsets.end() - 1}, kept_S, {}};
     std::vector<int64_t> source(x.tokens.size());
     std::iota(source.begin(), source.end(), 0);
     std::vector<uint8_t> solid(x.tokens.size(), 0);
@@ -182,8 +181,8 @@ Inserter::Output Model::gaps(const States& of_x, const Rows& x, const Skeleton& 
         solid[x.offsets[r] + skeleton.source[t]] = 1;
       }
     }
-    const nn::View view =
-        soft_view(encoder_, packed, places_of(packed, x), source, solid, keep_N, options_.placement.dtype);
+    const nn::View view = soft_view(encoder_, of_x.offsets, places_of(of_x.offsets, x), source, solid, keep_N,
+                                    options_.placement.dtype);
     return inserter_.forward(of_x.hidden_TD, view, offsets, kept_S);
   }
   const Tensor positions_S = nn::row_positions(offsets, device);
@@ -209,7 +208,7 @@ Model::Filled Model::fill(const Rows& x, const Skeleton& skeleton, const Masked&
   if (straight.keep_N.defined()) soft = soft_rows(x, masked, options_.mask);
   const Rows& rows = straight.keep_N.defined() ? soft.rows : masked.rows;
   const nn::Packed packed = nn::pack(rows, options_.sentinels(), device, beside.conditions);
-  const std::vector<int64_t> places = places_of(packed, rows);
+  const std::vector<int64_t> places = places_of(packed.begins, rows);
   std::vector<int64_t> of_x(x.tokens.size(), -1), masks;
   if (straight.keep_N.defined()) {
     std::vector<int64_t> solid_places;
@@ -235,7 +234,7 @@ Model::Filled Model::fill(const Rows& x, const Skeleton& skeleton, const Masked&
     embedded_TD = embedded_TD.index_copy(0, masks_M, embedded_TD.index_select(0, masks_M) * scale_M1);
   }
   const nn::View view = straight.keep_N.defined()
-                            ? soft_view(encoder_, packed, places, soft.source, soft.solid, straight.keep_N, dtype)
+                            ? soft_view(encoder_, packed.offsets, places, soft.source, soft.solid, straight.keep_N, dtype)
                             : encoder_.view(packed.positions_T, packed.offsets, dtype);
   const Tensor hidden_TD = encoder_.forward(embedded_TD, view);
   return {plain(packed, rows, soft.solid, hidden_TD), encoder_.logits(hidden_TD.index_select(0, masks_M))};

@@ -1,9 +1,8 @@
 // encoder_options: each field checked, each word turned into its choice.
 #include "nn/encoder_config.h"
 
-#include <cmath>
-
 #include "checks.h"
+#include "nn/llama_block.h"
 
 namespace merge::nn {
 namespace {
@@ -28,28 +27,15 @@ HeadKind head_of(const std::string& word) {
   return word == "transform" ? HeadKind::kTransform : HeadKind::kTied;
 }
 
-BlockOptions block_options(const Record& config, int64_t layers) {
-  const int64_t width = positive(config, "width"), heads = positive(config, "heads");
-  expect_config(width % heads == 0 && width / heads % 2 == 0,
-                "heads: expected a divisor of width " + std::to_string(width) +
-                    " that leaves an even head width, received " + std::to_string(heads));
-  const int64_t key_heads = positive(config, "keyHeads");
-  expect_config(heads % key_heads == 0, "keyHeads: expected a divisor of heads " + std::to_string(heads) +
-                                            ", received " + std::to_string(key_heads));
-  // Unit-variance products at any width; the LLaMA family's .02 is this rule at width 2500.
-  const double deviation = 1.0 / std::sqrt(static_cast<double>(width));
-  return {.width = width,
-          .heads = heads,
-          .key_heads = key_heads,
-          .feed_forward = positive(config, "feedForward"),
-          .norm_epsilon = config.number("normEpsilon"),
-          .deviation = deviation,
-          .output_deviation = deviation / std::sqrt(2.0 * static_cast<double>(layers)),
-          .norm = one_of(config, "norm", {"rms", "layer"}) == "layer" ? NormKind::kLayer : NormKind::kRms,
-          .norm_place =
-              one_of(config, "normPlace", {"before", "after"}) == "after" ? NormPlace::kAfter : NormPlace::kBefore,
-          .biases = biases_of(one_of(config, "biases", {"none", "queries", "all"})),
-          .activation = activation_of(one_of(config, "activation", {"swiglu", "geglu", "gelu"}))};
+// A LLaMA block, and what published encoders do otherwise.
+BlockOptions block_options(const Record& config) {
+  BlockOptions options = llama_block(config);
+  options.norm = one_of(config, "norm", {"rms", "layer"}) == "layer" ? NormKind::kLayer : NormKind::kRms;
+  const bool is_after = one_of(config, "normPlace", {"before", "after"}) == "after";
+  options.norm_place = is_after ? NormPlace::kAfter : NormPlace::kBefore;
+  options.biases = biases_of(one_of(config, "biases", {"none", "queries", "all"}));
+  options.activation = activation_of(one_of(config, "activation", {"swiglu", "geglu", "gelu"}));
+  return options;
 }
 
 }  // namespace
@@ -64,7 +50,7 @@ EncoderOptions encoder_options(const Record& config, int64_t max_positions) {
           .layers = layers,
           .local_mix = local_mix,
           .rope_base = config.number("ropeBase"),
-          .block = block_options(config, layers),
+          .block = block_options(config),
           .positions = positions_of(one_of(config, "positions", {"rope", "relative", "absolute"})),
           .max_positions = max_positions,
           .embedding_norm = config.flag("embeddingNorm"),

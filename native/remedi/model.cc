@@ -1,25 +1,15 @@
 // Model: construction from the configuration record, and the forward pass of both streams.
 #include "remedi/model.h"
 
-#include <algorithm>
 #include <cmath>
 #include <sstream>
 
 #include "checks.h"
-#include "nn/llama_block.h"
 #include "nn/packed.h"
 #include "ops/rms_norm.h"
-#include "ops/rope.h"
 
 namespace merge::remedi {
 namespace {
-
-// Blocks of both streams, and what of them learns.
-nn::BlockOptions block_options(const Record& config) {
-  nn::BlockOptions options = nn::llama_block(config);
-  options.lora = nn::lora_options(config);
-  return options;
-}
 
 // "0,10,20,30": rising and below the number of token blocks.
 std::vector<int64_t> policy_positions(const Record& config) {
@@ -41,38 +31,21 @@ std::vector<int64_t> policy_positions(const Record& config) {
 }  // namespace
 
 ModelOptions::ModelOptions(const Record& config)
-    : vocabulary(positive(config, "vocabulary")),
-      layers(positive(config, "layers")),
-      max_length(positive(config, "maxLength")),
+    : TokenStreamOptions(config),
       mask(special_id(config, "mask")),
-      tied_head(config.flag("tiedHead")),
       scaled_logits(config.flag("scaledLogits")),
-      rope_base(config.number("ropeBase")),
       policy_blocks(positive(config, "policyBlocks")),
       policy_positions(remedi::policy_positions(config)),
-      blank(one_of(config, "start", {"random", "blank"}) == "blank"),
-      placement(config),
-      block(block_options(config)),
       policy_whole(one_of(config, "loraPolicy", {"lora", "whole"}) == "whole") {
-  if (one_of(config, "weightDtype", {"float32", "bfloat16"}) == "bfloat16") placement.weight_dtype = at::kBFloat16;
+  block.lora = nn::lora_options(config);
   expect_config(static_cast<int64_t>(policy_positions.size()) <= policy_blocks,
                 "policyBlocks: expected at least as many as policyPositions, " +
                     std::to_string(policy_positions.size()) + ", received " + std::to_string(policy_blocks));
 }
 
 Model::Model(const Record& config)
-    : options_(config),
-      parameters_(config.integer("seed"),
-                  options_.blank ? nn::Parameters::Start::kBlank : nn::Parameters::Start::kDrawn) {
+    : options_(config), parameters_(config.integer("seed"), options_.start()), stream_(parameters_, options_) {
   const int64_t width = options_.block.width;
-  const double deviation = options_.block.deviation;
-  embedding_ = parameters_.add("embedding.weight", {options_.vocabulary, width}, {.deviation = deviation});
-  for (int64_t b = 0; b < options_.layers; ++b) {
-    blocks_.emplace_back(parameters_, "token.blocks." + std::to_string(b), options_.block);
-  }
-  norm_ = parameters_.add("token.norm.weight", {width}, {.value = 1});
-  if (!options_.tied_head)
-    head_ = parameters_.add("head.weight", {options_.vocabulary, width}, {.deviation = deviation});
   nn::BlockOptions policy_block = options_.block;
   if (options_.policy_whole) policy_block.lora = {};
   for (int64_t i = 0; i < options_.policy_blocks; ++i) {
@@ -94,21 +67,6 @@ Model::Model(const Record& config)
   parameters_.flatten(options_.placement.weights(), options_.placement.device, "policy.");
 }
 
-Sequence Model::sequence(const Rows& rows) const {
-  std::vector<int32_t> positions;
-  for (int64_t r = 0; r < rows.count(); ++r) {
-    for (int64_t i = 0; i < rows.length(r); ++i) positions.push_back(static_cast<int32_t>(i));
-  }
-  return sequence(rows, positions);
-}
-
-Sequence Model::sequence(const Rows& rows, const std::vector<int32_t>& positions) const {
-  const at::Device device = options_.placement.device;
-  return {.offsets = Offsets(rows.offsets.begin(), rows.offsets.end()),
-          .tokens_T = nn::index_tensor({rows.tokens.begin(), rows.tokens.end()}, device),
-          .positions_T = nn::index_tensor({positions.begin(), positions.end()}, device)};
-}
-
 Streams Model::forward(const Sequence& sequence, const Tensor& bias) const {
   return forward(sequence, [&](int64_t, const Tensor& qkv) {
     return ops::ragged_attention(qkv, sequence.offsets, heads(), bias);
@@ -116,36 +74,29 @@ Streams Model::forward(const Sequence& sequence, const Tensor& bias) const {
 }
 
 Streams Model::forward(const Sequence& sequence, const LayerAttend& attend) const {
-  const auto dtype = options_.placement.dtype;
   const double epsilon = options_.block.norm_epsilon;
-  // Half-width activations still turn by float32 angles.
-  const Tensor angles_TK = ops::rope_angles(sequence.positions_T, options_.block.width / options_.block.heads,
-                                            options_.rope_base, dtype == at::kDouble ? at::kDouble : at::kFloat);
-  const auto run = [&](const nn::Block& block, const Tensor& x_TD, int64_t layer) {
-    return block.forward(x_TD, angles_TK, [&](const Tensor& qkv) { return attend(layer, qkv); });
-  };
-  Tensor x_TD = at::embedding(embedding_, sequence.tokens_T).to(dtype);
   Tensor u_TD;
   size_t stop = 0;
-  for (int64_t b = 0; b < options_.layers; ++b) {
-    // 1) the token block
-    x_TD = run(blocks_[b], x_TD, b);
-    if (stop == options_.policy_positions.size() || options_.policy_positions[stop] != b) continue;
-    // 2) the policy block reads both streams
+  const auto behind = [&](int64_t b, const Tensor& x_TD, const Tensor& angles_TK) {
+    if (stop == options_.policy_positions.size() || options_.policy_positions[stop] != b) return x_TD;
+    // 1) the policy block reads both streams
     const Policy& policy = policy_[stop];
-    u_TD = run(policy.block, u_TD.defined() ? x_TD + u_TD : x_TD, options_.layers + static_cast<int64_t>(stop));
-    // 3) and writes back
-    const Tensor normed_TD = ops::rms_norm(u_TD, policy.norm, epsilon);
-    x_TD = nn::add_projected(x_TD, normed_TD, policy.weight) + policy.bias.to(dtype);
+    const int64_t layer = options_.layers + static_cast<int64_t>(stop);
+    u_TD = policy.block.forward(u_TD.defined() ? x_TD + u_TD : x_TD, angles_TK,
+                                [&](const Tensor& qkv) { return attend(layer, qkv); });
     ++stop;
-  }
+    // 2) and writes back
+    const Tensor normed_TD = ops::rms_norm(u_TD, policy.norm, epsilon);
+    return nn::add_projected(x_TD, normed_TD, policy.weight) + policy.bias.to(x_TD.scalar_type());
+  };
+  const Tensor hidden_TD = stream_.forward(sequence, attend, behind);
   const Tensor last_TD = ops::rms_norm(u_TD, policy_norm_, epsilon);
   const Tensor confidence_T = (nn::widen(nn::project(last_TD, confidence_)) + confidence_bias_).squeeze(1);
-  return {.hidden_TD = ops::rms_norm(x_TD, norm_, epsilon), .confidence_T = confidence_T};
+  return {.hidden_TD = hidden_TD, .confidence_T = confidence_T};
 }
 
 Tensor Model::logits(const Tensor& hidden_MD) const {
-  const Tensor logits_MV = nn::widen(nn::project(hidden_MD, options_.tied_head ? embedding_ : head_));
+  const Tensor logits_MV = stream_.logits(hidden_MD);
   return options_.scaled_logits ? logits_MV / std::sqrt(static_cast<double>(options_.block.width)) : logits_MV;
 }
 

@@ -3,9 +3,10 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import { placementConfig } from '../config.js'
+import type { EditingModel, Editor, EditResult } from '../editor.js'
 import { MergeError } from '../errors.js'
 import type { NativeSession } from '../native.js'
-import { filled, OpenModel, sessionKey } from '../openModel.js'
+import { filled, OpenModel, parameterCountOf, sessionKey } from '../openModel.js'
 import { givenOf, parseConfig } from '../parseConfig.js'
 import { readStream } from '../pretrained/streamWeights.js'
 import { readJson, verifyFolder, writeJson } from '../savedFolder.js'
@@ -14,8 +15,10 @@ import type { Tokenizer } from '../text/tokenizer.js'
 import { loadTokenizer, saveTokenizer } from '../text/tokenizerFile.js'
 import type { Task, TrainableModel } from '../training/task.js'
 import { type GptConfig, type GptOptions, gptConfig, gptRecord } from './gptConfig.js'
+import { type GptEditOptions, gptEditor } from './gptEdit.js'
 import {
   type GptAnswer,
+  type GptContext,
   type GptGenerateOptions,
   type GptPrompt,
   gptGenerateConfig,
@@ -23,6 +26,7 @@ import {
 } from './gptGenerate.js'
 import { openCheckpoint } from './gptPretrained.js'
 import { type GptFigures, type GptRecipe, type GptRecipeOptions, gptRecipe, gptTask } from './gptTask.js'
+import { editTexts } from './rewriting.js'
 
 /** How to make a model. */
 export type GptCreateOptions = GptOptions & {
@@ -48,16 +52,22 @@ export type GptPretrainedOptions = GptLoadOptions & { readonly maxLength?: numbe
  * await using model = await GptModel.fromPretrained('checkpoints/llama')
  * const { text } = await model.generate('The sky is', { maxNewTokens: 20 })
  */
-export class GptModel extends OpenModel implements TrainableModel<GptRecipeOptions, GptRecipe, GptFigures> {
+export class GptModel
+  extends OpenModel
+  implements TrainableModel<GptRecipeOptions, GptRecipe, GptFigures>, EditingModel<GptEditOptions>
+{
   readonly family = 'gpt'
   readonly recipeSchema = gptRecipe
   readonly config: GptConfig
   readonly tokenizer: Tokenizer
+  /** Numbers in its weights. */
+  readonly parameterCount: number
 
-  private constructor(session: NativeSession, config: GptConfig, tokenizer: Tokenizer) {
+  private constructor(session: NativeSession, config: GptConfig, tokenizer: Tokenizer, parameterCount: number) {
     super(session)
     this.config = config
     this.tokenizer = tokenizer
+    this.parameterCount = parameterCount
   }
 
   /** A new model with random weights. */
@@ -117,7 +127,7 @@ export class GptModel extends OpenModel implements TrainableModel<GptRecipeOptio
     const session = await openSession({ seed, threads }, (checked) =>
       gptRecord(config, embeddings, { seed: checked, start }),
     )
-    return new GptModel(session, config, tokenizer)
+    return new GptModel(session, config, tokenizer, await parameterCountOf(session))
   }
 
   /** What a recipe lets it learn: the next token of targets, behind their sources if they have them. */
@@ -145,12 +155,27 @@ export class GptModel extends OpenModel implements TrainableModel<GptRecipeOptio
     options: GptGenerateOptions = {},
   ): Promise<GptAnswer | GptAnswer[]> {
     const settings = parseConfig(gptGenerateConfig, options, '')
-    const { maxLength, endOfText = [], vocabulary = this.tokenizer.vocabularySize } = this.config
-    const context = { session: this[sessionKey], tokenizer: this.tokenizer, vocabulary, maxLength, endOfText }
-    if (isList(prompts)) return writeAnswers(context, prompts, settings)
-    const [only] = await writeAnswers(context, [prompts], settings)
+    if (isList(prompts)) return writeAnswers(this.#context, prompts, settings)
+    const [only] = await writeAnswers(this.#context, [prompts], settings)
     if (only === undefined) throw new MergeError('ERR_INTERNAL', 'generate: expected one answer, received none')
     return only
+  }
+
+  /** Writes the target of a source, or of many, as it was trained on pairs; greedily unless `temperature` is above 0. */
+  async edit(text: string, options?: GptEditOptions): Promise<EditResult>
+  async edit(texts: readonly string[], options?: GptEditOptions): Promise<EditResult[]>
+  async edit(input: string | readonly string[], options: GptEditOptions = {}): Promise<EditResult | EditResult[]> {
+    return editTexts(this.editor(options), input)
+  }
+
+  /** What edits with these options; for evaluation. */
+  editor(options: GptEditOptions = {}): Editor {
+    return gptEditor(this.#context, options)
+  }
+
+  get #context(): GptContext {
+    const { maxLength, endOfText = [], vocabulary = this.tokenizer.vocabularySize } = this.config
+    return { session: this[sessionKey], tokenizer: this.tokenizer, vocabulary, maxLength, endOfText }
   }
 }
 

@@ -55,6 +55,8 @@ export interface GptAnswer {
   readonly text: string
   /** Tokens that were written, without the end of text. */
   readonly tokens: Int32Array
+  /** Of each token among the whole vocabulary, at temperature 1. */
+  readonly probability: Float32Array
   /** What ended it. */
   readonly stop: 'endOfText' | 'text' | 'length'
 }
@@ -75,6 +77,7 @@ interface ActiveRow {
   readonly limit: number
   unread: Int32Array
   tokens: number[]
+  probability: number[]
 }
 
 let generations = 0
@@ -107,6 +110,7 @@ export async function writeAnswers(
       const left: number[] = []
       for (const [index, row] of active.entries()) {
         row.tokens.push(...written.tokens.subarray(...rowRange(written, index)))
+        row.probability.push(...written.probability.subarray(...rowRange(written, index)))
         row.unread = Int32Array.from(row.tokens.slice(-1))
         const answer = finished(context, row, config)
         if (answer === undefined) continue
@@ -143,7 +147,7 @@ function startedRow(context: GptContext, prompt: GptPrompt, row: number, config:
   if (key !== undefined && !(Number.isSafeInteger(key) && key >= 0)) {
     throw new MergeError('ERR_INPUT', `key: expected a whole number 0..2^53 - 1, received ${key}`)
   }
-  return { row, key: key ?? hashOf(unread), limit, unread, tokens: [] }
+  return { row, key: key ?? hashOf(unread), limit, unread, tokens: [], probability: [] }
 }
 
 function promptTokens(tokenizer: Tokenizer, prompt: GptPrompt): Int32Array {
@@ -168,7 +172,8 @@ function finished({ tokenizer, endOfText }: GptContext, row: ActiveRow, config: 
   const tokens = Int32Array.from(ends ? row.tokens.slice(0, -1) : row.tokens)
   const answer = (count: number, stop: GptAnswer['stop'], text?: string): GptAnswer => {
     const kept = tokens.slice(0, count)
-    return { text: text ?? tokenizer.decode(kept), tokens: kept, stop }
+    const probability = Float32Array.from(row.probability.slice(0, count))
+    return { text: text ?? tokenizer.decode(kept), tokens: kept, probability, stop }
   }
   if (config.stop.length > 0) {
     const text = tokenizer.decode(tokens)

@@ -6,15 +6,11 @@ import type { MergeModel } from '../model.js'
 import { parseConfig } from '../parseConfig.js'
 import { RemediModel } from '../remedi/model.js'
 import { checkpointError, readJson } from '../savedFolder.js'
-import { type ModelFlags, openModel } from './modelOptions.js'
+import { type BaselineFamily, type BaselineModel, baselineFamilies, isBaseline, openBaseline } from './baselines.js'
+import { type AnyModelFlags, openModel } from './modelOptions.js'
 
-/** The kinds of model folders: two of ours, and checkpoints of other programs. */
-export type FolderKind = 'merge' | 'remedi' | 'pretrained'
-
-/** Flags of commands that take models of every kind. */
-export interface AnyModelFlags extends ModelFlags {
-  readonly weightDtype?: string
-}
+/** The kinds of model folders: the families of ours, and checkpoints of other programs. */
+export type FolderKind = 'merge' | 'remedi' | 'pretrained' | BaselineFamily
 
 /** Reads config.json alone. A folder without one is taken for ours, which then says what it lacks. */
 export async function folderKind(folder: string): Promise<FolderKind> {
@@ -24,14 +20,20 @@ export async function folderKind(folder: string): Promise<FolderKind> {
       throw error
     },
   )
-  if (config.family === 'merge' || config.family === 'remedi') return config.family
-  if (config.family === undefined) return 'pretrained'
-  throw checkpointError(folder, 'config.json: family: expected "merge" or "remedi"')
+  const { family } = config
+  if (family === 'merge' || family === 'remedi' || isBaseline(family)) return family
+  if (family === undefined) return 'pretrained'
+  throw checkpointError(folder, `config.json: family: expected merge, remedi or ${baselineFamilies.join(', ')}`)
 }
 
+/** A model of any family. */
+export type AnyModel = MergeModel | RemediModel | BaselineModel
+
 /** Opens a model of any kind. */
-export async function openAnyModel(flags: AnyModelFlags): Promise<MergeModel | RemediModel> {
-  return (await folderKind(flags.model)) === 'merge' ? openMergeModel(flags) : openRemediModel(flags)
+export async function openAnyModel(flags: AnyModelFlags): Promise<AnyModel> {
+  const kind = await folderKind(flags.model)
+  if (isBaseline(kind)) return openBaseline(kind, flags)
+  return kind === 'merge' ? openMergeModel(flags) : openRemediModel(flags)
 }
 
 async function openMergeModel({ weightDtype, ...flags }: AnyModelFlags): Promise<MergeModel> {
@@ -51,9 +53,11 @@ export async function openRemediModel(flags: AnyModelFlags): Promise<RemediModel
   const given = Object.entries({ device, dtype, weightDtype }).filter(([, value]) => value !== undefined)
   const parsed = parseConfig(placement, Object.fromEntries(given), '')
   const options = { ...parsed, ...(threads === undefined ? {} : { threads }) }
-  return (await folderKind(flags.model)) === 'remedi'
-    ? RemediModel.load(flags.model, options)
-    : RemediModel.fromPretrained(flags.model, options)
+  const kind = await folderKind(flags.model)
+  if (kind !== 'remedi' && kind !== 'pretrained') {
+    throw new MergeError('ERR_CONFIG', `model: expected a model of family remedi, received ${kind}`)
+  }
+  return kind === 'remedi' ? RemediModel.load(flags.model, options) : RemediModel.fromPretrained(flags.model, options)
 }
 
 /** Refuses flags that only another family takes: they would do nothing. */

@@ -3,7 +3,6 @@
 import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { parse, YAMLParseError } from 'yaml'
-import type { z } from 'zod'
 import { MergeError } from '../errors.js'
 import { parseConfig } from '../parseConfig.js'
 import { type AnyRunConfig, type RunConfig, runConfig, runSchema } from '../training/runConfig.js'
@@ -14,7 +13,7 @@ export type Assignment = readonly [path: string, value: unknown]
 /** Reads and checks the configuration of a run of any family; the assignments replace what the file says. */
 export async function readAnyRunConfig(path: string, assignments: readonly Assignment[] = []): Promise<AnyRunConfig> {
   const file = assigned(await readConfigFile(path), assignments)
-  return parseConfig<z.ZodType<AnyRunConfig>>(runSchema(file), file, '')
+  return parseConfig(runSchema(file), file, '')
 }
 
 /** The same of a MERGE model. */

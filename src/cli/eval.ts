@@ -10,8 +10,9 @@ import type { Corruption } from '../text/corruption.js'
 import { corruptionFrom, corruptionSpec } from '../text/corruptionSpec.js'
 import { type Example, openDataset, split } from '../text/dataset.js'
 import { evaluateModel } from '../training/evaluate.js'
-import { folderKind, refuse } from './anyModel.js'
-import { parseYaml, readRunConfig } from './configFile.js'
+import { type FolderKind, folderKind, refuse } from './anyModel.js'
+import { editorOptions, isBaseline, openBaseline } from './baselines.js'
+import { parseYaml, readAnyRunConfig } from './configFile.js'
 import { evaluateAnswers } from './evalRemedi.js'
 import { evaluationTable } from './evaluationTable.js'
 import { type DenoiseFlags, denoiseFlagNames, takesDenoising } from './generateBlocks.js'
@@ -73,26 +74,36 @@ Examples:
 async function evaluate(flags: EvalFlags): Promise<void> {
   using interrupt = holdInterrupts(() => process.stderr.write('\nStopping after this round.\n'))
   const { limit, corruptionSeed } = parseConfig(evalFlags, flags, '')
-  if ((await folderKind(flags.model)) !== 'merge') {
+  const kind = await folderKind(flags.model)
+  if (kind === 'remedi' || kind === 'pretrained') {
     refuse(flags, [...mergeFlagNames], 'merge')
     process.stdout.write(`${await evaluateAnswers(flags, interrupt.signal)}\n`)
     return
   }
   refuse(flags, ['reward', ...denoiseFlagNames], 'remedi')
-  const mode = flags.mode === undefined ? {} : { mode: flags.mode }
-  const settings = parseConfig(batchConfig, { ...refineOptions(flags), ...mode, signal: interrupt.signal }, '')
+  // Options are checked before anything is read.
+  const settings = editingOptions(kind, flags, interrupt.signal)
   const asked = flags.corruption === undefined ? undefined : await corruptionOf(flags.corruption)
   const data = await dataOf(flags.data, limit)
   const corruption = asked ?? data.corruption
   checkDrafts(data.examples, { asked, corruption })
-  await using model = await openModel(flags)
-  const evaluation = await evaluateModel(model, data.examples, {
+  await using model = await (isBaseline(kind) ? openBaseline(kind, flags) : openModel(flags))
+  const evaluation = await evaluateModel<object>(model, data.examples, {
     ...settings,
     corruptionSeed,
     ...(corruption === undefined ? {} : { corruption }),
   })
   const text = flags.json === true ? JSON.stringify(evaluation) : evaluationTable(evaluation)
   process.stdout.write(`${text}\n`)
+}
+
+function editingOptions(kind: FolderKind, flags: EvalFlags, signal: AbortSignal): object {
+  if (isBaseline(kind)) {
+    refuse(flags, ['mode'], 'merge')
+    return { ...editorOptions(kind, flags), signal }
+  }
+  const mode = flags.mode === undefined ? {} : { mode: flags.mode }
+  return parseConfig(batchConfig, { ...refineOptions(flags), ...mode, signal }, '')
 }
 
 const mergeFlagNames = [
@@ -119,7 +130,7 @@ async function dataOf(path: string, limit: number | undefined): Promise<EvalData
   if (!['.json', '.yaml', '.yml'].includes(extname(path).toLowerCase())) {
     return { examples: await openDataset({ file: path, ...(limit === undefined ? {} : { limit }) }) }
   }
-  const { data, heldOut: count, recipe, corruption } = await readRunConfig(path)
+  const { data, heldOut: count, recipe, corruption } = await readAnyRunConfig(path)
   const all = await openDataset(data)
   const held = count === 0 ? all : split(all, { heldOut: count, seed: recipe.seed }).heldOut
   const examples = held.slice(0, limit)

@@ -9,9 +9,10 @@ import { rewardFrom } from '../remedi/rewards.js'
 import { type Example, openDataset, split } from '../text/dataset.js'
 import { evaluateRemedi, type RemediEvaluation } from '../training/evaluateRemedi.js'
 import type { Figure } from '../training/figure.js'
-import { type AnyModelFlags, openRemediModel } from './anyModel.js'
+import { openRemediModel } from './anyModel.js'
 import { parseYaml, readAnyRunConfig } from './configFile.js'
 import { type DenoiseFlags, generateOptions } from './generateBlocks.js'
+import type { AnyModelFlags } from './modelOptions.js'
 import { percent } from './progress.js'
 
 /** What the command line says of it. */

@@ -3,8 +3,8 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { parseConfig } from '../parseConfig.js'
-import { type AnyModelFlags, openRemediModel } from './anyModel.js'
-import { numberOf, takesModel } from './modelOptions.js'
+import { openRemediModel } from './anyModel.js'
+import { type AnyModelFlags, numberOf, takesModel } from './modelOptions.js'
 
 interface ExportFlags extends AnyModelFlags {
   readonly to: string

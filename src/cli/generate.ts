@@ -4,9 +4,10 @@ import type { Command } from 'commander'
 import { refineConfig } from '../config.js'
 import { promptDraft } from '../merge/draft.js'
 import { parseConfig } from '../parseConfig.js'
-import { type AnyModelFlags, folderKind, refuse } from './anyModel.js'
+import { folderKind, refuse } from './anyModel.js'
 import { type DenoiseFlags, denoiseFlagNames, generateBlocks, takesDenoising } from './generateBlocks.js'
-import { type RefineFlags, refineOptions, takesModel, takesRefinement } from './modelOptions.js'
+import { generateTokens } from './generateTokens.js'
+import { type AnyModelFlags, type RefineFlags, refineOptions, takesModel, takesRefinement } from './modelOptions.js'
 import { runTextCommand, type ShowFlags } from './textCommand.js'
 
 /** Adds the command. */
@@ -16,7 +17,7 @@ export function addGenerate(program: Command): void {
     .summary('continue a prompt')
     .description(
       'Continues a prompt at its end, several tokens in each round; the prompt itself never changes. A RemeDi model, or a ' +
-        'checkpoint in Hugging Face layout, answers block by block.',
+        'checkpoint in Hugging Face layout, answers block by block; a GPT writes on token by token.',
     )
     .argument('[prompt]', 'the prompt; left out or "-": lines of stdin')
   takesDenoising(takesRefinement(takesModel(command)))
@@ -24,7 +25,9 @@ export function addGenerate(program: Command): void {
     .option('--json', 'one JSON object a prompt')
     .addHelpText('after', examples)
     .action(async (prompt: string | undefined, flags: AnyModelFlags & RefineFlags & DenoiseFlags & ShowFlags) => {
-      if ((await folderKind(flags.model)) !== 'merge') {
+      const kind = await folderKind(flags.model)
+      if (kind === 'gpt') return generateTokens(prompt, flags)
+      if (kind !== 'merge') {
         refuse(flags, ['maxRounds', 'editThreshold', 'keepThreshold'], 'merge')
         return generateBlocks(prompt, flags)
       }

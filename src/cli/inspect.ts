@@ -2,13 +2,12 @@
 
 import type { Command } from 'commander'
 import { MergeError } from '../errors.js'
-import { type MergeModel, sessionOf } from '../model.js'
+import { sessionOf } from '../model.js'
 import type { NativeArray } from '../native.js'
-import type { RemediModel } from '../remedi/model.js'
 import { packRows } from '../rows.js'
 import { type Manifest, verifyFolder } from '../savedFolder.js'
-import { type AnyModelFlags, folderKind, openAnyModel } from './anyModel.js'
-import { takesModel } from './modelOptions.js'
+import { type AnyModel, folderKind, openAnyModel } from './anyModel.js'
+import { type AnyModelFlags, takesModel } from './modelOptions.js'
 import { writeOutput } from './terminal.js'
 
 interface InspectFlags extends AnyModelFlags {
@@ -38,7 +37,7 @@ export function addInspect(program: Command): void {
     .option('--text <text>', 'a text instead of ids')
     .option('--prompt-tokens <ids>', 'RemeDi: the row is a block behind this prompt, which sees itself alone')
     .option('--no-cache', 'RemeDi: read prompt and block together, not the block behind a cached prompt')
-    .option('--outputs <names>', `some of ${outputNames.merge.join(',')}; RemeDi: ${outputNames.remedi.join(',')}`)
+    .option('--outputs <names>', `some of ${outputNames.merge.join(',')}; ${otherOutputs()}`)
     .option('--json [file]', 'as JSON, to stdout or to a file')
     .addHelpText('after', examples)
     .action(inspectModel)
@@ -47,7 +46,16 @@ export function addInspect(program: Command): void {
 const outputNames = {
   merge: ['hidden', 'logits', 'keep', 'gate', 'score', 'counts'],
   remedi: ['hidden', 'logits', 'confidence'],
+  gpt: ['hidden', 'logits'],
 } as const
+
+/** The outputs of the other families, for the help. */
+function otherOutputs(): string {
+  const { merge: _, ...others } = outputNames
+  return Object.entries(others)
+    .map(([family, names]) => `${family}: ${names.join(',')}`)
+    .join('; ')
+}
 
 const examples = `
 Examples:
@@ -62,14 +70,14 @@ async function inspectModel(flags: InspectFlags): Promise<void> {
     throw new MergeError('ERR_CONFIG', 'inspect: expected --tokens or --text, received both')
   }
   const kind = await folderKind(flags.model)
-  const known: readonly string[] = outputNames[kind === 'merge' ? 'merge' : 'remedi']
+  const known: readonly string[] = outputNames[kind === 'pretrained' ? 'remedi' : kind]
   const names = flags.outputs?.split(',').map((name) => name.trim()) ?? known
   const unknown = names.find((name) => !known.includes(name))
   if (unknown !== undefined) {
     throw new MergeError('ERR_CONFIG', `outputs: expected some of ${known.join(', ')}, received ${unknown}`)
   }
-  if (kind === 'merge' && flags.promptTokens !== undefined) {
-    throw new MergeError('ERR_CONFIG', 'prompt-tokens: expected a model of family remedi, received merge')
+  if (kind !== 'remedi' && kind !== 'pretrained' && flags.promptTokens !== undefined) {
+    throw new MergeError('ERR_CONFIG', `prompt-tokens: expected a model of family remedi, received ${kind}`)
   }
   // A folder of another program has no manifest to verify.
   const manifest = kind === 'pretrained' ? undefined : await verifyFolder(flags.model)
@@ -91,13 +99,13 @@ async function inspectModel(flags: InspectFlags): Promise<void> {
 }
 
 // Ids beyond the tokenizer have no text.
-function piecesOf(model: MergeModel | RemediModel, row: Int32Array): string[] {
+function piecesOf(model: AnyModel, row: Int32Array): string[] {
   const { vocabularySize } = model.tokenizer
   return [...row].map((id) => (id < vocabularySize ? (model.tokenizer.pieces([id])[0] ?? '') : ''))
 }
 
 function arraysOf(
-  model: MergeModel | RemediModel,
+  model: AnyModel,
   row: Int32Array,
   flags: InspectFlags,
   names: readonly string[],
@@ -108,14 +116,14 @@ function arraysOf(
   return session.inspectBehind(packRows([prompt]), packRows([row]), flags.cache === false ? 'whole' : 'cached', names)
 }
 
-function rowOf(flags: InspectFlags, model: MergeModel | RemediModel): Int32Array | undefined {
+function rowOf(flags: InspectFlags, model: AnyModel): Int32Array | undefined {
   if (flags.text !== undefined) return model.tokenizer.encode(flags.text)
   return flags.tokens === undefined ? undefined : idsOf('tokens', flags.tokens, model)
 }
 
-function idsOf(name: string, flag: string, model: MergeModel | RemediModel): Int32Array {
+function idsOf(name: string, flag: string, model: AnyModel): Int32Array {
   const ids = flag.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)))
-  const vocabularySize = model.family === 'remedi' ? embeddingsOf(model) : model.tokenizer.vocabularySize
+  const vocabularySize = embeddingsOf(model)
   const wrong = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
   if (wrong >= 0) {
     const received = flag.split(',')[wrong] ?? ''
@@ -128,9 +136,10 @@ function idsOf(name: string, flag: string, model: MergeModel | RemediModel): Int
 }
 
 // A checkpoint may have more rows in its embedding than its tokenizer has ids.
-const embeddingsOf = (model: RemediModel): number => model.config.embeddings ?? model.tokenizer.vocabularySize
+const embeddingsOf = ({ config, tokenizer }: AnyModel): number =>
+  ('embeddings' in config ? config.embeddings : undefined) ?? tokenizer.vocabularySize
 
-async function factsOf(model: MergeModel | RemediModel, manifest: Manifest | undefined) {
+async function factsOf(model: AnyModel, manifest: Manifest | undefined) {
   const { kind, vocabularySize, special } = model.tokenizer
   const parameters = await sessionOf(model).parameters()
   return {

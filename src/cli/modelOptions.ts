@@ -14,6 +14,11 @@ export interface ModelFlags {
   readonly threads?: number
 }
 
+/** Flags of commands that take models of every kind. */
+export interface AnyModelFlags extends ModelFlags {
+  readonly weightDtype?: string
+}
+
 /** How text is refined; absent flags keep the model's defaults. */
 export interface RefineFlags {
   readonly maxRounds?: number
@@ -24,6 +29,7 @@ export interface RefineFlags {
   readonly topK?: number
   readonly topP?: number
   readonly seed?: number
+  readonly condition?: string
 }
 
 /** Adds --model, --device, --dtype and --threads. */
@@ -46,6 +52,7 @@ export function takesRefinement(command: Command): Command {
     .option('--top-k <n>', 'sample among the k most probable tokens (default: all)', numberOf)
     .option('--top-p <share>', 'sample among the most probable tokens of this mass (default: 1)', numberOf)
     .option('--seed <n>', 'seed of the sampling (default: 0)', numberOf)
+    .option('--condition <text>', 'stands before every text, is read with it, and never changes')
 }
 
 /** Loads the model that the flags name. */
@@ -62,8 +69,8 @@ export async function openModel(flags: ModelFlags): Promise<MergeModel> {
 
 /** The options of the loop among the flags. */
 export function refineOptions(flags: RefineFlags): Partial<RefineOptions> {
-  const { maxRounds, editThreshold, keepThreshold, fillThreshold, temperature, topK, topP, seed } = flags
-  return defined({ maxRounds, editThreshold, keepThreshold, fillThreshold, temperature, topK, topP, seed })
+  const { maxRounds, editThreshold, keepThreshold, fillThreshold, temperature, topK, topP, seed, condition } = flags
+  return defined({ maxRounds, editThreshold, keepThreshold, fillThreshold, temperature, topK, topP, seed, condition })
 }
 
 /** Parses the number of a flag; its range is checked with the other options. */

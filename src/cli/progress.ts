@@ -1,11 +1,12 @@
 // Progress: how a training run is doing, as one live line, as plain lines every few seconds, or as JSON lines.
 
+import type { GptFigures } from '../baselines/gptTask.js'
 import type { RemediFigures } from '../remedi/task.js'
 import type { StepReport } from '../training/report.js'
 import type { Output } from './terminal.js'
 
 /** The report of a step of any family. */
-export type AnyReport = StepReport | StepReport<RemediFigures>
+export type AnyReport = StepReport | StepReport<RemediFigures> | StepReport<GptFigures>
 
 /** How a run is shown. */
 export type ProgressStyle = 'live' | 'plain' | 'json'
@@ -96,8 +97,13 @@ function taskWords(report: AnyReport): string[] {
     ]
   }
   const terms = Object.entries(report.terms).map(([name, value]) => `${name} ${value.toFixed(3)}`)
-  const rate = 'reward' in report ? `reward ${report.reward.toFixed(3)}` : `fills ${percent(report.fillAccuracy)}`
-  return [rate, `${loss} (${terms.join(' ')})`]
+  return [rateOf(report), `${loss} (${terms.join(' ')})`]
+}
+
+// The one number, beside the loss, by which such a run is followed.
+function rateOf(report: Exclude<AnyReport, StepReport>): string {
+  if ('reward' in report) return `reward ${report.reward.toFixed(3)}`
+  return 'tokenAccuracy' in report ? `tokens ${percent(report.tokenAccuracy)}` : `fills ${percent(report.fillAccuracy)}`
 }
 
 /** Shares as percentages, other numbers as they are. */

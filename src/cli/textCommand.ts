@@ -1,9 +1,9 @@
 // textCommand: the loop that edit, generate and infill share: read texts, refine them, show the result or each round.
 
 import type { RefineConfig } from '../config.js'
-import type { Draft, DraftContext } from '../merge/draft.js'
+import type { Round } from '../editor.js'
+import { conditioned, type Draft, type DraftContext } from '../merge/draft.js'
 import { editRows } from '../merge/editResult.js'
-import type { Round } from '../merge/refine.js'
 import { sessionOf } from '../model.js'
 import { holdInterrupts } from './interrupt.js'
 import { type ModelFlags, openModel } from './modelOptions.js'
@@ -37,7 +37,7 @@ export async function runTextCommand(
   await using model = await openModel(flags)
   const context = { tokenizer: model.tokenizer, ...model.config }
   const drafts = (inputs: readonly InputText[]): Draft[] =>
-    inputs.map((input) => placed(input, (text) => draftOf(context, text)))
+    inputs.map((input) => placed(input, (text) => conditioned(context, draftOf(context, text), settings.condition)))
   for await (const inputs of inputTexts(argument, interrupt.signal)) {
     interrupt.signal.throwIfAborted()
     const group = drafts(inputs)

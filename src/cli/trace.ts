@@ -1,6 +1,6 @@
 // Trace: what each round did to a text, as lines of marked spans, for the terminal and for plain text.
 
-import type { Round } from '../merge/refine.js'
+import type { Round } from '../editor.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { paint, visible } from './terminal.js'
 

@@ -1,9 +1,10 @@
 // tracedEdit: edits, infills and continuations that keep their rounds, and their lines for a trace.
 
 import { draftConfig, infillConfig, type RefineConfig, type RefineOptions, refineConfig } from '../config.js'
-import { type Draft, editableDraft, holedDraft, promptDraft } from '../merge/draft.js'
-import { type EditResult, editResult } from '../merge/editResult.js'
-import { type Round, refineRows } from '../merge/refine.js'
+import type { EditResult, Round } from '../editor.js'
+import { conditioned, type Draft, editableDraft, holedDraft, promptDraft } from '../merge/draft.js'
+import { editResult } from '../merge/editResult.js'
+import { refineRows } from '../merge/refine.js'
 import { type MergeModel, sessionOf } from '../model.js'
 import { parseConfig } from '../parseConfig.js'
 import { type TraceLine, traceLines } from './trace.js'
@@ -34,7 +35,8 @@ export function tracedGenerate(model: MergeModel, prompt: string, options: Refin
 }
 
 /** Refines one draft to the end and keeps its rounds. */
-export async function traceDraft(model: MergeModel, draft: Draft, settings: RefineConfig): Promise<TracedEdit> {
+export async function traceDraft(model: MergeModel, given: Draft, settings: RefineConfig): Promise<TracedEdit> {
+  const draft = conditioned(limits(model), given, settings.condition)
   const { tokenizer } = model
   const rounds: Round[] = []
   for await (const round of refineRows({ ...limits(model), session: sessionOf(model) }, [draft.state], settings)) {

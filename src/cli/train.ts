@@ -10,10 +10,11 @@ import { RunFolder } from '../training/runFolder.js'
 import { type Assignment, parseAssignment, readAnyRunConfig } from './configFile.js'
 import { holdInterrupts } from './interrupt.js'
 import { numberOf } from './modelOptions.js'
-import { openRemediRun, openRun } from './openRun.js'
+import { openBaselineRun } from './openBaseline.js'
+import { openRemediRun, openRun, type RunStart } from './openRun.js'
 import { count, duration, showProgress } from './progress.js'
 import { checkConfig, checkData, clearRun, isFinished, writeRecord } from './runRecord.js'
-import { trainRun } from './trainRun.js'
+import { type AnyRun, trainRun } from './trainRun.js'
 
 interface TrainFlags {
   readonly minutes?: number
@@ -83,7 +84,7 @@ async function train(path: string, flags: TrainFlags): Promise<void> {
     allowNondeterministic: flags.allowNondeterministic === true,
     warn,
   }
-  const run = await (config.family === 'remedi' ? openRemediRun(config, start) : openRun(config, start))
+  const run = await openAnyRun(config, start)
   await using model = run.model
   if (from !== undefined) await checkData(config.folder, run.print)
   await writeRecord(config, run.print)
@@ -99,6 +100,11 @@ async function train(path: string, flags: TrainFlags): Promise<void> {
     config.family === 'merge' ? ` Try:\n  merge-lm edit -m ${join(config.folder, 'model')} --trace "your text"` : ''
   const done = `${last.step} steps in ${duration(last.seconds)}. The model is in ${join(config.folder, 'model')}.`
   process.stderr.write(`${done}${hint}\n`)
+}
+
+function openAnyRun(config: AnyRunConfig, start: RunStart): Promise<AnyRun> {
+  if (config.family === 'merge') return openRun(config, start)
+  return config.family === 'remedi' ? openRemediRun(config, start) : openBaselineRun(config, start)
 }
 
 function assignmentsOf({ minutes, steps, seed, folder, set = [] }: TrainFlags): Assignment[] {

@@ -4,10 +4,14 @@ import { join } from 'node:path'
 import { isMergeError, MergeError } from '../errors.js'
 import { maskedAccuracy } from '../training/maskedAccuracy.js'
 import type { RunFolder } from '../training/runFolder.js'
+import type { AnyBaselineRun } from './openBaseline.js'
 import { evaluateRun, type OpenRemediRun, type OpenRun } from './openRun.js'
 import type { AnyReport, Progress } from './progress.js'
 import { runSamples } from './runSamples.js'
 import { pageRenewal, writeRunPage } from './writeRunPage.js'
+
+/** A run of any family. */
+export type AnyRun = OpenRun | OpenRemediRun | AnyBaselineRun
 
 /** Where a run goes and who watches it. */
 export interface RunWatch {
@@ -17,10 +21,7 @@ export interface RunWatch {
 }
 
 /** Trains and saves the model; gives the last step's report, or nothing where no step was left. */
-export async function trainRun(
-  run: OpenRun | OpenRemediRun,
-  { folder, progress, signal }: RunWatch,
-): Promise<AnyReport | undefined> {
+export async function trainRun(run: AnyRun, { folder, progress, signal }: RunWatch): Promise<AnyReport | undefined> {
   const { trainer, model, corruption } = run
   const canEvaluate =
     run.heldOut.length > 0 &&
@@ -65,7 +66,7 @@ export async function trainRun(
 }
 
 // What an evaluation finds and shows.
-function looksOf(run: OpenRun | OpenRemediRun) {
+function looksOf(run: AnyRun) {
   if ('evaluate' in run) return { evaluate: run.evaluate }
   if (pretrains(run)) {
     return { evaluate: async () => ({ ...(await maskedAccuracy(run.model, run.heldOut, run.trainer.recipe)) }) }
@@ -74,6 +75,6 @@ function looksOf(run: OpenRun | OpenRemediRun) {
 }
 
 // A pretrained encoder names masked tokens; it needs no drafts.
-function pretrains(run: OpenRun | OpenRemediRun): boolean {
+function pretrains(run: AnyRun): boolean {
   return 'task' in run.trainer.recipe && run.trainer.recipe.task === 'pretrain'
 }

@@ -44,6 +44,10 @@ const refineFields = z.strictObject({
     .describe('how the confidences of a round become one number'),
   confidenceThreshold: number(0, 1).default(0.9).describe('a row whose confidence is above it stops'),
   epsilon: whole(1, 1e6).default(1).describe('a row that changed by fewer tokens stops; 1: nothing changed'),
+  condition: z
+    .string('expected a string')
+    .optional()
+    .describe('stands before every text, is read with it, and never changes: an instruction, a source (H18)'),
   signal: z
     .instanceof(AbortSignal, { error: 'expected an AbortSignal' })
     .optional()

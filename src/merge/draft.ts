@@ -1,14 +1,9 @@
 // Draft: a text on its way into the loop, as tokens with what is locked and which gaps are open.
 
+import type { DraftText, TextSpan, TokenSpan } from '../editor.js'
 import { MergeError } from '../errors.js'
 import { type Tokenizer, toWellFormed } from '../text/tokenizer.js'
-import { draftState, growingState, type RowState, type TokenSpan } from './rowState.js'
-
-/** A span of a text, `[start, end)` in UTF-16 offsets. */
-export type TextSpan = readonly [start: number, end: number]
-
-/** A draft, alone or with spans that never change. */
-export type DraftText = string | { readonly text: string; readonly locked?: readonly TextSpan[] }
+import { draftState, growingState, type RowState } from './rowState.js'
 
 /** A text with holes: what stands between them, or what stands before and after the only one. */
 export type HoledText = string | readonly string[] | { readonly prefix: string; readonly suffix: string }
@@ -30,10 +25,17 @@ export function editableDraft(context: DraftContext, draft: DraftText, locked: r
   const text = toWellFormed(checkedText(typeof draft === 'string' ? draft : draft.text))
   const spans = typeof draft === 'string' ? locked : [...locked, ...(draft.locked ?? [])]
   const tokens = encoded(context, text)
-  if (spans.length === 0) return { text, state: draftState(tokens) }
-  const offsets = context.tokenizer.spans(text)
-  const tokenSpans = spans.map((span) => tokenSpan(offsets, checkedSpan(span, text)))
-  return { text, state: draftState(tokens, tokenSpans) }
+  const offsets = spans.length === 0 ? undefined : context.tokenizer.spans(text)
+  const tokenSpans = spans.map((span) => tokenSpan(offsets ?? new Int32Array(0), checkedSpan(span, text)))
+  const condition = typeof draft === 'string' ? undefined : draft.condition
+  return conditioned(context, { text, state: draftState(tokens, tokenSpans) }, condition)
+}
+
+/** The draft behind a text that is read with it and stays as it is (H18). One that has its own keeps that. */
+export function conditioned(context: DraftContext, draft: Draft, condition: string | undefined): Draft {
+  if (condition === undefined || draft.state.condition !== undefined) return draft
+  const tokens = encoded(context, toWellFormed(checkedText(condition, 'condition')), 'condition')
+  return { ...draft, state: { ...draft.state, condition: tokens } }
 }
 
 /** A prompt that stays as it is and grows at its end. */
@@ -67,26 +69,26 @@ function piecesOf(holed: HoledText, hole: string): readonly string[] {
   return 'prefix' in holed ? [holed.prefix, holed.suffix] : holed
 }
 
-function encoded(context: DraftContext, text: string): Int32Array {
+function encoded(context: DraftContext, text: string, name = 'text'): Int32Array {
   const tokens = context.tokenizer.encode(text)
-  checkLength(context, tokens)
+  checkLength(context, tokens, name)
   return tokens
 }
 
-function checkLength({ maxLength }: DraftContext, tokens: Int32Array): void {
+function checkLength({ maxLength }: DraftContext, tokens: Int32Array, name = 'text'): void {
   if (tokens.length <= maxLength) return
   throw new MergeError(
     'ERR_INPUT',
-    `text: expected at most ${maxLength} tokens (maxLength), received ${tokens.length}`,
+    `${name}: expected at most ${maxLength} tokens (maxLength), received ${tokens.length}`,
     {
       details: { tokens: tokens.length, maxLength },
     },
   )
 }
 
-function checkedText(text: unknown): string {
+function checkedText(text: unknown, name = 'text'): string {
   if (typeof text === 'string') return text
-  throw new MergeError('ERR_INPUT', `text: expected a string, received ${text === null ? 'null' : typeof text}`)
+  throw new MergeError('ERR_INPUT', `${name}: expected a string, received ${text === null ? 'null' : typeof text}`)
 }
 
 function checkedSpan(span: TextSpan, text: string): TextSpan {

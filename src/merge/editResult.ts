@@ -1,27 +1,14 @@
 // EditResult: what a whole loop did to one draft, put together from its rounds.
 
 import type { RefineConfig } from '../config.js'
+import type { EditResult, Round } from '../editor.js'
 import { MergeError } from '../errors.js'
 import { applyEdits, changesOf, type Edit, editScript } from '../text/editScript.js'
 import { composeSource, editsFromSource } from '../text/editsFromSource.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import type { Draft } from './draft.js'
-import { type RefineContext, type Round, refineRows } from './refine.js'
-import { confidenceOf, type StopReason } from './stopping.js'
-
-/** A text after its rounds. */
-export interface EditResult {
-  readonly text: string
-  /** What changed, left to right; `start` and `end` are UTF-16 offsets of the text that was given. */
-  readonly edits: readonly Edit[]
-  /** Rounds taken. */
-  readonly rounds: number
-  readonly stopReason: StopReason
-  /** One number for every token that the model filled in and that stayed (0..1); 1 where nothing was. */
-  readonly confidence: number
-  /** Whether insertions were cut at the model's `maxLength` in any round. */
-  readonly truncated: boolean
-}
+import { type RefineContext, refineRows } from './refine.js'
+import { confidenceOf } from './stopping.js'
 
 /** Refines drafts together to the end; one result for each, in their order. */
 export async function editRows(

@@ -6,6 +6,7 @@ import { type Random, randomFrom } from '../random.js'
 import { packRows } from '../rows.js'
 import { valueAt } from '../training/schedule.js'
 import type { ReadNumber, Task, TokenExample } from '../training/task.js'
+import { conditionRows } from './condition.js'
 import { drawKind, makeDraft } from './drafts.js'
 import type { LossTerms } from './losses.js'
 
@@ -34,6 +35,8 @@ export interface MergeTaskModel
   extends Pick<ModelConfig, 'layers' | 'maxLength' | 'profile' | 'encodings' | 'condition'> {
   /** Whether its encoder started from trained weights. */
   readonly pretrained: boolean
+  /** Id of the separator. */
+  readonly sep: number
 }
 
 /** The task of a recipe; no draft is longer than the model's `maxLength` tokens. */
@@ -47,7 +50,8 @@ export function mergeTask(recipe: Recipe, model: MergeTaskModel): Task<MergeFigu
     )
   }
   return {
-    lengthOf: ({ target, source }) => Math.max(target.length, isPretraining ? 0 : (source?.length ?? 0)),
+    lengthOf: ({ target, source, condition }) =>
+      isPretraining ? target.length : Math.max(target.length, source?.length ?? 0, condition?.length ?? 0),
     rows(batch, pool, step) {
       if (isPretraining) {
         // The engine masks the targets itself.
@@ -59,8 +63,12 @@ export function mergeTask(recipe: Recipe, model: MergeTaskModel): Task<MergeFigu
         const kind = drawKind(recipe.drafts, example, random)
         return makeDraft(kind, example, { maxLength, randomToken: (draw) => tokenOf(pool, example, draw) }, random)
       })
+      const conditions = conditionRows(
+        batch.map(({ condition }, row) => ({ given: condition, draft: drafts[row] ?? new Int32Array() })),
+        model,
+      )
       const rows = { drafts: packRows(drafts), targets: packRows(batch.map(({ target }) => target)) }
-      return model.condition === 'draft' ? { ...rows, conditions: rows.drafts } : rows
+      return conditions === undefined ? rows : { ...rows, conditions }
     },
     decide: (at) => {
       const learningRate = valueAt(recipe.learningRate, at)

@@ -1,49 +1,16 @@
 // The loop of refinement: gate, delete, insert, fill in one native call per round, until every row's stop rule says stop.
 
 import { type ModelConfig, type RefineConfig, roundRecord } from '../config.js'
+import type { Round } from '../editor.js'
 import { isMergeError } from '../errors.js'
 import type { NativeRound, NativeSession } from '../native.js'
 import { packFlags, packRows, rowRange } from '../rows.js'
-import { changesOf, type Edit } from '../text/editScript.js'
+import { changesOf } from '../text/editScript.js'
 import { editsFromSource } from '../text/editsFromSource.js'
 import type { Tokenizer } from '../text/tokenizer.js'
-import { deletedTokens, insertedSpans, nextState, type RowState, type TokenSpan } from './rowState.js'
-import { confidenceOf, type StopReason, stopReason } from './stopping.js'
-
-/** What one round did to one row. */
-export interface Round {
-  /** Index of the row among the drafts. */
-  readonly row: number
-  /** From 1. */
-  readonly round: number
-  /** The row after this round. */
-  readonly tokens: Int32Array
-  readonly text: string
-  /** Probability that the row needs an edit (0..1). */
-  readonly gate: number
-  /** Whether the edit path ran: the deleter was asked. */
-  readonly edited: boolean
-  /** Keep probability of each token of the row before. */
-  readonly keep: Float32Array
-  /** Indices of the tokens of the row before that were deleted. */
-  readonly deleted: Int32Array
-  /** Spans of tokens of this row that were inserted and filled. */
-  readonly inserted: readonly TokenSpan[]
-  /** Index of each token in the row before, -1 where it was inserted. */
-  readonly source: Int32Array
-  /** Probability of each token when it was filled in; 1 for a token of the draft, 0 for a mask that waits. */
-  readonly confidence: Float32Array
-  /** One number for the tokens filled in this round (0..1); 0 where none was. */
-  readonly roundConfidence: number
-  /** What changed; `start` and `end` are offsets of the text before this round. */
-  readonly edits: readonly Edit[]
-  /** Whether insertions were cut at the model's `maxLength`. */
-  readonly truncated: boolean
-  /** Passes of the encoder in this round. */
-  readonly encoderPasses: number
-  /** Why the row stops here; absent while it goes on. */
-  readonly stopReason?: StopReason
-}
+import { conditionRows } from './condition.js'
+import { deletedTokens, insertedSpans, nextState, type RowState } from './rowState.js'
+import { confidenceOf, stopReason } from './stopping.js'
 
 /** What a loop of refinement needs of a model. */
 export interface RefineContext extends Pick<ModelConfig, 'condition' | 'countSource' | 'encodings'> {
@@ -111,9 +78,10 @@ async function* refinedRounds(
       packFlags(active.map(({ state }) => state.locked)),
       packFlags(active.map(({ state }) => state.open)),
       // Decision: H30. The first of the earlier states is the draft.
-      context.condition === 'draft'
-        ? packRows(active.map(({ state, earlier }) => earlier[0] ?? state.tokens))
-        : undefined,
+      conditionRows(
+        active.map(({ state, earlier }) => ({ given: state.condition, draft: earlier[0] ?? state.tokens })),
+        { condition: context.condition, sep: tokenizer.special.sep },
+      ),
       parents === undefined ? undefined : Int32Array.from(parents),
     )
     settings.signal?.throwIfAborted()

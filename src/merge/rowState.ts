@@ -1,5 +1,7 @@
 // The state of one row between rounds: its tokens, which of them are locked, and which gaps are open.
 
+import type { TokenSpan } from '../editor.js'
+
 /** Gap `j` lies before token `j`; a row of n tokens has n + 1 gaps, the last one behind its last token. */
 export interface RowState {
   readonly tokens: Int32Array
@@ -9,10 +11,9 @@ export interface RowState {
   readonly open: Uint8Array
   /** Probability of the token when it was filled in; 1 for a token of the draft. */
   readonly confidence: Float32Array
+  /** What stands before the row, is read, and never changes; absent: nothing. */
+  readonly condition?: Int32Array
 }
-
-/** A span of tokens, `[start, end)`. */
-export type TokenSpan = readonly [start: number, end: number]
 
 /** What one round did to one row: `source` is the index of each token in the row before, -1 where it was inserted. */
 export interface RowChange {
@@ -64,7 +65,7 @@ export function nextState(state: RowState, change: RowChange): RowState {
       if (change.tokens[index] === state.tokens[right]) confidence[index] = state.confidence[right] ?? 1
     }
   }
-  return { tokens: change.tokens, locked, open, confidence }
+  return { ...state, tokens: change.tokens, locked, open, confidence }
 }
 
 /** Indices of the tokens of the row before that a round deleted. */

@@ -1,12 +1,7 @@
 // The stop rule of one row: pure functions of what the last round did (specification, section 7).
 
+import type { RuleReason } from '../editor.js'
 import { editDistance, sameTokens } from './distance.js'
-
-/**
- * Why a row stopped: `confident` (the tokens filled in this round are sure enough), `converged` (the round changed less
- * than epsilon), `cycle` (a state seen before came back), `exhausted` (the last allowed round).
- */
-export type StopReason = 'confident' | 'converged' | 'cycle' | 'exhausted'
 
 /** How the confidences of one round's filled tokens become one number. */
 export type ConfidenceMeasure = 'mean' | 'min' | 'geometric'
@@ -36,7 +31,7 @@ export interface RoundOutcome {
  * The reason to stop after a round, or `undefined` to go on.
  * Asked in the order of the specification: confident, converged, cycle, exhausted.
  */
-export function stopReason(outcome: RoundOutcome, rule: StopRule): StopReason | undefined {
+export function stopReason(outcome: RoundOutcome, rule: StopRule): RuleReason | undefined {
   const { current, earlier, filled, rounds } = outcome
   const previous = earlier[earlier.length - 1]
   if (confidenceOf(filled, rule.confidence) > rule.confidenceThreshold) return 'confident'

@@ -1,13 +1,14 @@
 // Blueprint: what a published model is in our terms: the shape of the encoder, and which of its tensors become which of
 // ours.
 
+import { join } from 'node:path'
 import type { z } from 'zod'
 import type { EncoderShape } from '../config.js'
 import { MergeError } from '../errors.js'
 import type { NativeSource } from '../native.js'
 import { checkValue } from '../parseConfig.js'
 import type { RoleNames } from '../text/specialRoles.js'
-import type { TensorFiles } from './tensorFiles.js'
+import type { ShardTensor } from './shards.js'
 
 /** One tensor of ours: theirs below each other. */
 export interface Part {
@@ -59,11 +60,11 @@ export function blockParts(
 /** The plan that the engine carries out; `knownTokens` is how many ids the tokenizer's file has itself. */
 export function planOf(
   { parts, ignored }: Pick<Blueprint, 'parts' | 'ignored'>,
-  files: TensorFiles,
+  { folder, tensors: held }: { readonly folder: string; readonly tensors: ReadonlyMap<string, ShardTensor> },
   knownTokens: number,
   renamed: (tensor: string) => string = (tensor) => tensor,
 ): NativeSource[] {
-  const named = new Map([...files].map(([tensor, file]) => [renamed(tensor), { tensor, file }]))
+  const named = new Map([...held].map(([tensor, { file }]) => [renamed(tensor), { tensor, file: join(folder, file) }]))
   const missing: string[] = []
   const plan = parts.flatMap(({ target, tensors, use = 'whole' }) =>
     tensors.flatMap((name): NativeSource[] => {

@@ -15,7 +15,7 @@ import { configFields, planOf } from './blueprint.js'
 import { llama } from './llama.js'
 import { modernBert } from './modernBert.js'
 import { ownFolder } from './ownFolder.js'
-import { tensorFiles } from './tensorFiles.js'
+import { readShards } from './shards.js'
 
 /** What a folder gives a new model. */
 export interface Pretrained {
@@ -52,9 +52,9 @@ async function published(folder: string): Promise<Pretrained> {
     const known = families.flatMap(({ architectures }) => architectures).join(', ')
     throw checkpointError(folder, `config.json: architectures: expected one of ${known}, received ${architecture}`)
   }
-  const files = await tensorFiles(folder)
+  const tensors = await readShards(folder)
   const renamed = family.renamed ?? ((tensor: string) => tensor)
-  const names = new Set([...files.keys()].map(renamed))
+  const names = new Set([...tensors.keys()].map(renamed))
   const blueprint = family.blueprint(described, (tensor) => names.has(tensor))
   const file = tokenizerFile.safeParse(await jsonOf(folder, 'tokenizer.json'))
   if (!file.success) throw checkpointError(folder, 'tokenizer.json: expected a Hugging Face tokenizer')
@@ -62,7 +62,7 @@ async function published(folder: string): Promise<Pretrained> {
   return {
     shape: blueprint.shape,
     tokenizer: await loadTokenizer(folder, { usual: blueprint.special }),
-    plan: planOf(blueprint, files, knownTokens, renamed),
+    plan: planOf(blueprint, { folder, tensors }, knownTokens, renamed),
     longest: blueprint.longest ?? Number.POSITIVE_INFINITY,
   }
 }

@@ -18,6 +18,7 @@ export interface ShardTensor {
 /** What lists the shards of a checkpoint. */
 export const indexName = 'model.safetensors.index.json'
 
+const wholeName = 'model.safetensors'
 const index = z.looseObject({ weight_map: z.record(z.string(), z.string().regex(/^[^/\\]+$/, 'expected a file name')) })
 const header = z.record(
   z.string(),
@@ -33,14 +34,15 @@ const header = z.record(
 const maxHeaderBytes = 16 << 20
 
 /**
- * The tensors of a folder: those that `model.safetensors.index.json` lists, or all of its safetensors files. Files are
- * checked again when their tensors are read.
+ * The tensors of a folder: those of `model.safetensors`, those that `model.safetensors.index.json` lists, or those of all
+ * its safetensors files, in this order, as transformers has it. Files are checked again when their tensors are read.
  */
 export async function readShards(folder: string): Promise<ReadonlyMap<string, ShardTensor>> {
   const names = (await readdir(folder)).sort()
-  const listed = names.includes(indexName) ? await readIndex(folder) : undefined
-  const files =
-    listed === undefined ? names.filter((name) => name.endsWith('.safetensors')) : [...new Set(listed.values())].sort()
+  const isWhole = names.includes(wholeName)
+  const listed = !isWhole && names.includes(indexName) ? await readIndex(folder) : undefined
+  const all = isWhole ? [wholeName] : names.filter((name) => name.endsWith('.safetensors'))
+  const files = listed === undefined ? all : [...new Set(listed.values())].sort()
   if (files.length === 0) throw checkpointError(folder, 'expected a safetensors file, received none')
   const tensors = new Map<string, ShardTensor>()
   for (const file of files) {

@@ -44,10 +44,11 @@ export async function* streamDataset(spec: DatasetSpec): AsyncGenerator<Example>
   const seen = new Set<string>()
   let count = 0
   for await (const example of read(resolved)) {
-    const texts = example.source === undefined ? [example.target] : [example.source, example.target]
+    const { source, target, condition } = example
+    const texts = [source, target].filter((text) => text !== undefined)
     if (texts.some((text) => text.length < minLength || text.length > maxLength || (ascii && !isAscii(text)))) continue
     if (unique) {
-      const key = JSON.stringify(texts)
+      const key = JSON.stringify([...texts, condition])
       if (seen.has(key)) continue
       seen.add(key)
     }
@@ -66,7 +67,7 @@ export async function* fromIterable(
     if (!isExample(example)) {
       throw new MergeError(
         'ERR_INPUT',
-        `example ${index}: expected a text or { source?, target }, received ${typeof item}`,
+        `example ${index}: expected a text or { source?, target, condition? }, received ${typeof item}`,
       )
     }
     yield example
@@ -101,7 +102,8 @@ export function split(
 }
 
 async function* read(spec: ResolvedDatasetSpec): AsyncGenerator<Example> {
-  const { unit, sourceColumn, targetColumn } = spec
+  const { unit, sourceColumn, targetColumn, conditionColumn } = spec
+  const columns = { sourceColumn, targetColumn, conditionColumn }
   if (spec.package !== undefined) {
     for (const file of await packageFiles(spec.package)) {
       yield* extname(file) === '.json' ? jsonTextFile(file, { unit }) : textFile(file, { unit })
@@ -115,10 +117,10 @@ async function* read(spec: ResolvedDatasetSpec): AsyncGenerator<Example> {
         yield* textFile(file, { unit })
         break
       case 'jsonl':
-        yield* jsonlFile(file, { sourceColumn, targetColumn })
+        yield* jsonlFile(file, columns)
         break
       case 'parquet':
-        yield* parquetFile(file, { sourceColumn, targetColumn })
+        yield* parquetFile(file, columns)
         break
       default:
         format satisfies never
@@ -169,7 +171,10 @@ function packageFolder(name: string): string | undefined {
 function isExample(value: unknown): value is Example {
   if (typeof value !== 'object' || value === null || !('target' in value) || typeof value.target !== 'string')
     return false
-  return !('source' in value) || value.source === undefined || typeof value.source === 'string'
+  const isTextOrNone = (text: unknown): boolean => text === undefined || typeof text === 'string'
+  return (
+    (!('source' in value) || isTextOrNone(value.source)) && (!('condition' in value) || isTextOrNone(value.condition))
+  )
 }
 
 const isAscii = (text: string): boolean => !/[\u0080-\uffff]/.test(text)

@@ -29,6 +29,11 @@ const shape = {
     .optional()
     .describe('Column of the text to edit. Default: "source" where there is one.'),
   targetColumn: z.string().min(1).optional().describe('Column of the finished text. Default: "target", else "text".'),
+  conditionColumn: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Column of what stands before the text and never changes. Default: "condition" where there is one.'),
   minLength: z.int().min(0).default(1).describe('Shortest text, in UTF-16 units; shorter ones are left out.'),
   maxLength: z
     .int()

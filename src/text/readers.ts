@@ -17,6 +17,8 @@ export interface ColumnOptions {
   readonly sourceColumn?: string | undefined
   /** The finished text. Default: `target`, else `text`. */
   readonly targetColumn?: string | undefined
+  /** What stands before the text and never changes. Default: `condition` where there is one. */
+  readonly conditionColumn?: string | undefined
 }
 
 /** Options of {@link textFile}. */
@@ -59,7 +61,7 @@ export async function* parquetFile(path: string, columns: ColumnOptions = {}): A
     throw new MergeError('ERR_INPUT', `${path}: expected a Parquet file (${messageOf(cause)})`, { cause })
   })
   const names = metadata.schema.slice(1).map(({ name }) => name)
-  const wanted = wantedColumns(names, columns, path)
+  const wanted = Object.values(wantedColumns(names, columns, path))
   const rows = Number(metadata.num_rows)
   for (let rowStart = 0; rowStart < rows; rowStart += rowsAtOnce) {
     const rowEnd = Math.min(rows, rowStart + rowsAtOnce)
@@ -96,7 +98,7 @@ function exampleOf(row: unknown, columns: ColumnOptions, place: string): Example
     )
   }
   const values = parsed.data
-  const [targetColumn, sourceColumn] = wantedColumns([...values.keys()], columns, place)
+  const { target, source, condition } = wantedColumns([...values.keys()], columns, place)
   const read = (name: string): string => {
     const value = values.get(name)
     if (typeof value === 'string') return value
@@ -105,20 +107,23 @@ function exampleOf(row: unknown, columns: ColumnOptions, place: string): Example
       `${place}: column "${name}": expected a text, received ${value === null ? 'null' : typeof value}`,
     )
   }
-  const target = read(targetColumn)
-  return sourceColumn === undefined ? { target } : { source: read(sourceColumn), target }
+  return {
+    target: read(target),
+    ...(source === undefined ? {} : { source: read(source) }),
+    ...(condition === undefined ? {} : { condition: read(condition) }),
+  }
 }
 
 const rowSchema = z
   .custom<object>((row) => typeof row === 'object' && row !== null && !Array.isArray(row))
   .transform((row) => new Map<string, unknown>(Object.entries(row)))
 
-/** The names of the target column and, where there is one, of the source column. */
+/** The names of the columns: of the target and, where there are such, of the source and of the condition. */
 function wantedColumns(
   names: readonly string[],
   columns: ColumnOptions,
   place: string,
-): [target: string, ...source: string[]] {
+): { readonly target: string; readonly source?: string; readonly condition?: string } {
   const known = (name: string): boolean => names.includes(name)
   const refuse = (name: string): never => {
     const received = names.slice(0, 12).join(', ') || 'none'
@@ -130,9 +135,13 @@ function wantedColumns(
   const target = columns.targetColumn ?? (known('target') ? 'target' : 'text')
   if (!known(target)) refuse(columns.targetColumn ?? 'target" or "text')
   const source = columns.sourceColumn ?? (known('source') ? 'source' : undefined)
-  if (source === undefined) return [target]
-  if (!known(source)) refuse(source)
-  return [target, source]
+  const condition = columns.conditionColumn ?? (known('condition') ? 'condition' : undefined)
+  for (const name of [source, condition]) if (name !== undefined && !known(name)) refuse(name)
+  return {
+    target,
+    ...(source === undefined ? {} : { source }),
+    ...(condition === undefined ? {} : { condition }),
+  }
 }
 
 function parseLine(line: string, place: string): unknown {

@@ -156,7 +156,8 @@ function tokenized(
   const text = example.source ?? corruption?.(example.target, random)
   const target = tokenizer.encode(example.target)
   const source = text === undefined ? undefined : tokenizer.encode(text)
-  const tokens = { target, source, example }
+  const condition = example.condition === undefined ? undefined : tokenizer.encode(example.condition)
+  const tokens = { target, source, condition, example }
   const longest = context.task.lengthOf(tokens)
   if (longest <= context.maxLength) return tokens
   if (recipe.tooLong === 'drop') return undefined

@@ -1,10 +1,8 @@
 // evaluateEdits and evaluateModel: how well a model edits held-out examples, in short and in full.
 
-import { type BatchOptions, batchConfig } from '../config.js'
+import type { BatchOptions } from '../config.js'
+import type { DraftText, EditingModel, Editor, EditResult } from '../editor.js'
 import { MergeError } from '../errors.js'
-import { type EditResult, editResult } from '../merge/editResult.js'
-import type { MergeModel } from '../model.js'
-import { parseConfig } from '../parseConfig.js'
 import { randomFrom } from '../random.js'
 import type { Corruption } from '../text/corruption.js'
 import type { Example } from '../text/dataset.js'
@@ -22,7 +20,10 @@ import { judgedRow } from './judgedRow.js'
 import { pace } from './pace.js'
 import { refinedRows } from './refinedRows.js'
 
-export interface EvaluateOptions extends BatchOptions {
+/** Options of the editing, O, and where drafts come from. */
+export type EvaluateOptions<O extends object = BatchOptions> = O & Drafting
+
+export interface Drafting {
   /** Makes the draft of examples that have none of their own, by `corruptionSeed`. */
   readonly corruption?: Corruption
   /** Default 0. */
@@ -84,27 +85,26 @@ export interface ModelEvaluation {
 }
 
 /** Edits every example's draft, and every target as it is, and counts. */
-export async function evaluateEdits(
-  model: MergeModel,
+export async function evaluateEdits<O extends object = BatchOptions>(
+  model: EditingModel<O>,
   examples: readonly Example[],
-  options: EvaluateOptions = {},
+  options?: EvaluateOptions<NoInfer<O>>,
 ): Promise<EditEvaluation> {
-  const { corruption, corruptionSeed = 0, ...editing } = options
-  const { batchRows: _, ...settings } = parseConfig(batchConfig, editing, '')
+  const { editor, corruption, corruptionSeed } = opened(model, options)
   const pairs = await pairsOf(examples, corruption, corruptionSeed)
   const results = new Map<number, EditedExample>()
   let exact = 0
   let nothing = 0
   let rounds = 0
   let damaged = 0
-  for await (const row of refinedRows(model, pairs, sourceOf, editing)) {
-    const result = editResult(model.tokenizer, row.draft, row.rounds, settings)
+  for await (const row of refinedRows(editor, pairs, sourceOf)) {
+    const result = editor.result(row.draft, row.rounds)
     results.set(row.index, { ...row.item, result })
     if (result.text === row.item.target) exact++
     if (row.item.source === row.item.target) nothing++
     rounds += result.rounds
   }
-  for await (const { item, last } of refinedRows(model, pairs, targetOf, editing)) {
+  for await (const { item, last } of refinedRows(editor, pairs, targetOf)) {
     if (last.text !== item.target) damaged++
   }
   const shareOf = (count: number): number => figureOf(count, pairs.length).value ?? 0
@@ -126,27 +126,27 @@ export async function evaluateEdits(
  * const { tokenEdits, calibration } = await evaluateModel(model, heldOut, { corruption: cleanUpNoise() })
  * console.log(tokenEdits.f05.value, calibration.ece.value)
  */
-export async function evaluateModel(
-  model: MergeModel,
+export async function evaluateModel<O extends object = BatchOptions>(
+  model: EditingModel<O>,
   examples: readonly Example[],
-  options: EvaluateOptions = {},
+  options?: EvaluateOptions<NoInfer<O>>,
 ): Promise<ModelEvaluation> {
-  const { corruption, corruptionSeed = 0, ...editing } = options
-  const { keepThreshold } = parseConfig(batchConfig, editing, '')
+  const { editor, corruption, corruptionSeed } = opened(model, options)
   const all = await pairsOf(examples, corruption, corruptionSeed)
-  const pairs = await fitting(model, all)
-  const sums = { exact: 0, nothing: 0, changed: 0, tokens: 0, rounds: 0, passes: 0 }
+  const pairs = await fitting(model, editor, all)
+  const sums = { exact: 0, nothing: 0, changed: 0, tokens: 0, judged: 0, rounds: 0, passes: 0 }
   let tokenEdits = noAgreement
   let wordEdits = noAgreement
   let deletions = noAgreement
   const fills: JudgedFill[] = []
   const clock = { seconds: 0 }
-  for await (const row of timed(refinedRows(model, pairs, sourceOf, editing), clock)) {
+  for await (const row of timed(refinedRows(editor, pairs, sourceOf), clock)) {
     const { source, target } = row.item
-    const judged = judgedRow(model.tokenizer, { ...row, target, keepThreshold })
+    const judged = judgedRow(model.tokenizer, { ...row, target, keepThreshold: editor.keepThreshold })
     if (row.last.text === target) sums.exact++
     if (source === target) sums.nothing++
     sums.tokens += row.draft.state.tokens.length
+    sums.judged += row.rounds[0]?.keep.length ?? 0
     sums.rounds += row.rounds.length
     sums.passes += judged.encoderPasses
     tokenEdits = addAgreement(tokenEdits, judged.tokenEdits)
@@ -154,7 +154,7 @@ export async function evaluateModel(
     deletions = addAgreement(deletions, judged.deletions)
     for (const fill of judged.fills) fills.push(fill)
   }
-  for await (const { item, last } of refinedRows(model, pairs, targetOf, editing)) {
+  for await (const { item, last } of refinedRows(editor, pairs, targetOf)) {
     if (last.text !== item.target) sums.changed++
   }
   const calibration = await calibrationOf(fills)
@@ -167,7 +167,7 @@ export async function evaluateModel(
     overCorrection: perExample(sums.changed),
     tokenEdits: editScores(tokenEdits),
     wordEdits: editScores(wordEdits),
-    deletion: deletionScores(deletions, sums.tokens),
+    deletion: deletionScores(deletions, sums.judged),
     fillAccuracy: figureOf(fills.length - calibration.wrong, fills.length),
     meanRounds: perExample(sums.rounds),
     meanEncoderPasses: perExample(sums.passes),
@@ -179,10 +179,13 @@ export async function evaluateModel(
 interface Pair {
   readonly source: string
   readonly target: string
+  readonly condition?: string
 }
 
-const sourceOf = ({ source }: Pair): string => source
-const targetOf = ({ target }: Pair): string => target
+const sourceOf = ({ source, condition }: Pair): DraftText => behind(condition, source)
+const targetOf = ({ target, condition }: Pair): DraftText => behind(condition, target)
+const behind = (condition: string | undefined, text: string): DraftText =>
+  condition === undefined ? text : { text, condition }
 const noAgreement: Agreement = { matched: 0, proposed: 0, wanted: 0 }
 
 async function pairsOf(
@@ -192,14 +195,14 @@ async function pairsOf(
 ): Promise<Pair[]> {
   const breathe = pace()
   const pairs: Pair[] = []
-  for (const { source: own, target } of examples) {
+  for (const { source: own, target, condition } of examples) {
     await breathe()
     const row = pairs.length
     const source = own ?? corruption?.(target, randomFrom(seed, 0, row, 'evaluation'))
     if (source === undefined) {
       throw new MergeError('ERR_INPUT', `example ${row}: expected a source or a corruption, received neither`)
     }
-    pairs.push({ source, target })
+    pairs.push({ source, target, ...(condition === undefined ? {} : { condition }) })
   }
   return pairs
 }
@@ -214,13 +217,23 @@ async function* timed<T>(source: AsyncIterable<T>, clock: { seconds: number }): 
   }
 }
 
-async function fitting({ tokenizer, config }: MergeModel, pairs: readonly Pair[]): Promise<Pair[]> {
+// The options are checked by the model that takes them.
+function opened(
+  model: EditingModel,
+  { corruption, corruptionSeed = 0, ...editing }: Drafting = {},
+): { editor: Editor; corruption: Corruption | undefined; corruptionSeed: number } {
+  return { editor: model.editor(editing), corruption, corruptionSeed }
+}
+
+async function fitting({ tokenizer }: EditingModel, editor: Editor, pairs: readonly Pair[]): Promise<Pair[]> {
   const breathe = pace()
-  const fits = (text: string): boolean => tokenizer.encode(text).length <= config.maxLength
   const kept: Pair[] = []
   for (const pair of pairs) {
     await breathe()
-    if (fits(pair.source) && fits(pair.target)) kept.push(pair)
+    const target = tokenizer.encode(pair.target)
+    // Every target is edited, too.
+    const fits = (text: string): boolean => editor.fits(tokenizer.encode(text), target)
+    if ([pair.source, pair.target, pair.condition ?? ''].every(fits)) kept.push(pair)
   }
   return kept
 }

@@ -1,7 +1,6 @@
 // judgedRow: what the edit oracle says of one draft's way through its rounds.
 
-import type { Draft } from '../merge/draft.js'
-import type { Round } from '../merge/refine.js'
+import type { Round, TokenDraft } from '../editor.js'
 import { alignTokens } from '../text/alignment.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import type { JudgedFill } from './calibration.js'
@@ -9,7 +8,7 @@ import { type Agreement, deletionAgreement, tokenEditAgreement, wordEditAgreemen
 
 /** A row after its last round, and what it should have become. */
 export interface FinishedRow {
-  readonly draft: Draft
+  readonly draft: TokenDraft
   readonly rounds: readonly Round[]
   readonly last: Round
   readonly target: string

@@ -1,10 +1,6 @@
 // refinedRows: many texts through the loop of refinement, rows of like length together, the event loop never held.
 
-import { type BatchOptions, batchConfig } from '../config.js'
-import { type Draft, editableDraft } from '../merge/draft.js'
-import { type Round, refineRows } from '../merge/refine.js'
-import { type MergeModel, sessionOf } from '../model.js'
-import { parseConfig } from '../parseConfig.js'
+import type { DraftText, Editor, Round, TokenDraft } from '../editor.js'
 import { byLength } from './batches.js'
 import { pace } from './pace.js'
 
@@ -13,7 +9,7 @@ export interface RefinedRow<T> {
   readonly item: T
   /** Its place in the list. */
   readonly index: number
-  readonly draft: Draft
+  readonly draft: TokenDraft
   /** At least one; the last has a stop reason. */
   readonly rounds: readonly Round[]
   /** The last round. */
@@ -25,21 +21,17 @@ const batchTokens = 8192
 
 /** Refines a text of each item to the end; shorter rows come first. */
 export async function* refinedRows<T>(
-  model: MergeModel,
+  editor: Editor,
   items: readonly T[],
-  textOf: (item: T) => string,
-  options: BatchOptions,
+  textOf: (item: T) => DraftText,
 ): AsyncGenerator<RefinedRow<T>, void, undefined> {
-  const { batchRows, ...settings } = parseConfig(batchConfig, options, '')
-  const { tokenizer, config } = model
-  const context = { session: sessionOf(model), tokenizer, ...config }
   const breathe = pace()
   // Drafts are made twice: typed arrays of a whole list that live on make the garbage collector hold the event loop.
   const lengths = new Int32Array(items.length)
   for (const [index, item] of items.entries()) {
-    settings.signal?.throwIfAborted()
+    editor.signal?.throwIfAborted()
     await breathe()
-    lengths[index] = editableDraft(context, textOf(item)).state.tokens.length
+    lengths[index] = editor.draft(textOf(item)).state.tokens.length
   }
   const lengthAt = (index = -1): number => lengths[index] ?? 0
   const order = byLength(Int32Array.from(items.keys()), lengthAt)
@@ -47,14 +39,13 @@ export async function* refinedRows<T>(
     // The longest row of a batch is its last: it takes in rows up to the first that would make it too large.
     const fits = (end: number): boolean => (end + 1 - start) * lengthAt(order[end]) <= batchTokens
     let end = start + 1
-    while (end < order.length && end - start < batchRows && fits(end)) end++
+    while (end < order.length && end - start < editor.batchRows && fits(end)) end++
     const batch = order.slice(start, end).flatMap((index) => {
-      return items.slice(index, index + 1).map((item) => ({ item, index, draft: editableDraft(context, textOf(item)) }))
+      return items.slice(index, index + 1).map((item) => ({ item, index, draft: editor.draft(textOf(item)) }))
     })
     start = end
-    const states = batch.map(({ draft }) => draft.state)
     const histories = batch.map((): Round[] => [])
-    for await (const rounds of refineRows(context, states, settings)) {
+    for await (const rounds of editor.refine(batch.map(({ draft }) => draft))) {
       for (const round of rounds) histories[round.row]?.push(round)
     }
     for (const [place, row] of batch.entries()) {

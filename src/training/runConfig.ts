@@ -1,6 +1,8 @@
 // RunConfig: a whole training run as one file: model, tokenizer, data, corruption, recipe, and where it goes.
 
 import { z } from 'zod'
+import { gptConfig } from '../baselines/gptConfig.js'
+import { gptRecipe } from '../baselines/gptTask.js'
 import { loraConfig } from '../config/lora.js'
 import { modelConfig, pretrainedConfig, recipe } from '../config.js'
 import { remediConfig } from '../remedi/config.js'
@@ -56,7 +58,7 @@ const common = {
 /** The schema of a run's file, for a MERGE model. */
 export const runConfig = z
   .strictObject({
-    family: z.literal('merge').default('merge').describe('the kind of model: merge or remedi'),
+    family: z.literal('merge').default('merge').describe('the kind of model: merge, remedi or gpt'),
     model: runModel.prefault({}).describe('shape of the model'),
     tokenizer: tokenizerConfig
       .optional()
@@ -115,17 +117,32 @@ export const remediRunConfig = z
     }
   })
 
+/** What the files of baselines share. */
+const baselineFields = {
+  tokenizer: tokenizerConfig.default(characters).describe('how text becomes tokens; default: characters'),
+  ...common,
+}
+
+/** The schema of a run's file, for an autoregressive model. */
+export const gptRunConfig = z.strictObject({
+  family: z.literal('gpt').describe('the kind of model'),
+  model: gptConfig.prefault({}).describe('shape of the model'),
+  ...baselineFields,
+  recipe: gptRecipe.prefault({}).describe('how the model is trained'),
+})
+
 export type RunConfig = Readonly<z.output<typeof runConfig>>
 export type RunConfigInput = z.input<typeof runConfig>
 export type RemediRunConfig = Readonly<z.output<typeof remediRunConfig>>
 export type RemediRunConfigInput = z.input<typeof remediRunConfig>
+export type GptRunConfig = Readonly<z.output<typeof gptRunConfig>>
 /** The file of a run of any family. */
-export type AnyRunConfig = RunConfig | RemediRunConfig
+export type AnyRunConfig = RunConfig | RemediRunConfig | GptRunConfig
+
+const schemas = { merge: runConfig, remedi: remediRunConfig, gpt: gptRunConfig } as const
+const familySchema = z.looseObject({ family: z.enum(['merge', 'remedi', 'gpt']) }).catch({ family: 'merge' })
 
 /** The schema by the `family` that a file names, `merge` where it names none. */
-export function runSchema(file: unknown): typeof runConfig | typeof remediRunConfig {
-  const { family } = familySchema.parse(file)
-  return family === 'remedi' ? remediRunConfig : runConfig
+export function runSchema(file: unknown): z.ZodType<AnyRunConfig> {
+  return schemas[familySchema.parse(file).family]
 }
-
-const familySchema = z.looseObject({ family: z.unknown() }).catch({ family: undefined })

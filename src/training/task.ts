@@ -30,6 +30,8 @@ export interface TrainableModel<O = unknown, R extends CommonRecipe = CommonReci
 export interface TokenExample {
   readonly target: Int32Array
   readonly source?: Int32Array | undefined
+  /** What stands before both, where the example has it. */
+  readonly condition?: Int32Array | undefined
   readonly example: Example
 }
 

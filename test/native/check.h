@@ -8,6 +8,8 @@
 // it.
 #pragma once
 
+#include <unistd.h>
+
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -16,6 +18,8 @@
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include "error.h"
 
 namespace merge::check {
 
@@ -38,6 +42,21 @@ inline int64_t& failures() {
 struct Registration {
   Registration(const char* name, std::function<void()> body) { cases().push_back({name, std::move(body)}); }
 };
+
+// The code of the engine's error that a call throws; empty without one.
+inline std::string code_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.code;
+  }
+  return {};
+}
+
+// A path for a file of this process alone.
+inline std::string temporary(const std::string& name) {
+  return "/tmp/merge-lm-test-" + std::to_string(getpid()) + "-" + name;
+}
 
 inline void report(const char* file, int line, const std::string& what) {
   ++failures();

@@ -154,15 +154,6 @@ double every_path(const Tiny& tiny) {
   return -std::log(sum);
 }
 
-std::string code_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.code;
-  }
-  return "";
-}
-
 }  // namespace
 
 TEST(gradients_agree_with_central_differences_on_every_element) {
@@ -319,12 +310,12 @@ TEST(saturated_numbers_stay_finite) {
 TEST(bad_arguments_are_refused) {
   const Tensor logits = normal({2, 4});
   const Rows y = rows_of({{1}});
-  CHECK(code_of([&] { axe(logits, {0, 3}, y, 0, 1); }) == "ERR_SHAPE");
-  CHECK(code_of([&] { oaxe(logits, {0, 1, 2}, y, 0); }) == "ERR_SHAPE");
-  CHECK(code_of([&] { axe(logits, {0, 2}, y, 4, 1); }) == "ERR_CONFIG");
-  CHECK(code_of([&] { axe(logits, {0, 2}, y, 0, 0); }) == "ERR_CONFIG");
-  CHECK(code_of([&] { ctc(logits, {0, 2}, rows_of({{4}}), 0); }) == "ERR_INPUT");
-  CHECK(code_of([&] { ctc(logits, {0, 2}, rows_of({{0}}), 0); }) == "ERR_INPUT");
-  CHECK(code_of([&] { literal_recon(logits, {0, 3}, y); }) == "ERR_SHAPE");
-  CHECK(code_of([&] { literal_recon(logits, {0, 2}, rows_of({{4}})); }) == "ERR_INPUT");
+  CHECK(check::code_of([&] { axe(logits, {0, 3}, y, 0, 1); }) == "ERR_SHAPE");
+  CHECK(check::code_of([&] { oaxe(logits, {0, 1, 2}, y, 0); }) == "ERR_SHAPE");
+  CHECK(check::code_of([&] { axe(logits, {0, 2}, y, 4, 1); }) == "ERR_CONFIG");
+  CHECK(check::code_of([&] { axe(logits, {0, 2}, y, 0, 0); }) == "ERR_CONFIG");
+  CHECK(check::code_of([&] { ctc(logits, {0, 2}, rows_of({{4}}), 0); }) == "ERR_INPUT");
+  CHECK(check::code_of([&] { ctc(logits, {0, 2}, rows_of({{0}}), 0); }) == "ERR_INPUT");
+  CHECK(check::code_of([&] { literal_recon(logits, {0, 3}, y); }) == "ERR_SHAPE");
+  CHECK(check::code_of([&] { literal_recon(logits, {0, 2}, rows_of({{4}})); }) == "ERR_INPUT");
 }

@@ -50,6 +50,8 @@ Terms terms_of(const Model& model, const Rows& x, const Rows& y) {
           length_loss(keep_logits, keep_N, rows_N, x.count())};
 }
 
+Skeleton whole(const Rows& x) { return drop(x, std::vector<uint8_t>(x.tokens.size(), 1)); }
+
 Tensor term(const Terms& terms, int which) {
   const Tensor* all[] = {&terms.recon, &terms.compression, &terms.pointer, &terms.gate, &terms.length};
   return *all[which];
@@ -107,9 +109,9 @@ TEST(gradient_of_every_loss_agrees_with_central_differences_in_float64) {
   }
 }
 
-TEST(a_row_alone_gives_what_it_gives_in_a_batch) {
+void check_row_alone(const Record& config) {
   at::NoGradGuard no_grad;
-  const Model model(tiny::config());
+  const Model model(config);
   const Rows together = tiny::rows(7, 6, 20);
   const auto batch = model.read(together);
   for (int64_t r = 0; r < together.count(); ++r) {
@@ -120,7 +122,22 @@ TEST(a_row_alone_gives_what_it_gives_in_a_batch) {
     CHECK(worst(single.states.hidden_TD, batch.states.hidden_TD.narrow(0, begin, length)) <= 1e-5);
     CHECK(worst(single.keep_T, batch.keep_T.narrow(0, begin, length)) <= 1e-5);
     CHECK(worst(single.gate_B, batch.gate_B.narrow(0, r, 1)) <= 1e-5);
+    // D2 over all of a row's gaps; a row of n tokens has n + 1.
+    const int64_t first_gap = together.offsets[r] + r;
+    const Tensor score = model.gaps(single.states, alone, whole(alone)).score_G;
+    const Tensor scores = model.gaps(batch.states, together, whole(together)).score_G;
+    CHECK(score.size(0) == together.length(r) + 1);
+    CHECK(worst(score, scores.narrow(0, first_gap, score.size(0))) <= 1e-5);
   }
+}
+
+TEST(a_row_alone_gives_what_it_gives_in_a_batch) {
+  check_row_alone(tiny::config());
+  // The bidirectional GRU steps over all rows at once.
+  Record pointer = tiny::config();
+  pointer.set("inserter", std::string("pointer"));
+  pointer.set("countSource", std::string("literal"));
+  check_row_alone(pointer);
 }
 
 TEST(another_row_of_the_batch_never_changes_a_row) {
@@ -142,9 +159,8 @@ TEST(dropping_nothing_is_reading_alone) {
   const Model model(tiny::config());
   const Rows x = tiny::rows(9, 3, 12);
   const auto reading = model.read(x);
-  const Skeleton whole = drop(x, std::vector<uint8_t>(x.tokens.size(), 1));
-  CHECK(model.gaps(reading.states, x, whole).count_GC.size(0) == static_cast<int64_t>(x.tokens.size()) + x.count());
-  CHECK(model.gaps(reading.states, x, whole).count_GC.size(1) == 7);
+  CHECK(model.gaps(reading.states, x, whole(x)).count_GC.size(0) == static_cast<int64_t>(x.tokens.size()) + x.count());
+  CHECK(model.gaps(reading.states, x, whole(x)).count_GC.size(1) == 7);
 }
 
 TEST(bfloat16_stays_close_to_float32) {

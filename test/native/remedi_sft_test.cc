@@ -200,7 +200,7 @@ TEST(each_stream_has_its_learning_rate) {
     Record record = step(.3);
     record.set(policy_learns ? "learningRate" : "secondLearningRate", 0.0);
     session.train_step(record, batch());
-    const std::string path = "/tmp/remedi_sft_test.safetensors";
+    const std::string path = check::temporary("streams.safetensors");
     std::remove(path.c_str());
     session.save(path, "model");
     remedi::Model after(tiny::remedi_config("float32"));

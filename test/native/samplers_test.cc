@@ -46,15 +46,6 @@ Tensor paper_top_k(const Tensor& scores, int64_t k, double temperature) {
   return z;
 }
 
-std::string code_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.code;
-  }
-  return "";
-}
-
 }  // namespace
 
 TEST(bernoulli_gradient_is_the_surrogates) {
@@ -269,23 +260,23 @@ TEST(bad_arguments_are_refused) {
     const Tensor three = at::zeros({3}, type), noise = at::zeros({3}, at::kDouble);
     const Offsets row{0, 3};
     for (const double temperature : {0., -1., nan, kInfinity}) {
-      CHECK(code_of([&] { ops::bernoulli_st(three, noise, temperature); }) == "ERR_CONFIG");
-      CHECK(code_of([&] { ops::pointer_st(three, noise, row, {1}, temperature); }) == "ERR_CONFIG");
-      CHECK(code_of([&] { ops::pointer_counts_st(three, noise, row, {1}, temperature); }) == "ERR_CONFIG");
+      CHECK(check::code_of([&] { ops::bernoulli_st(three, noise, temperature); }) == "ERR_CONFIG");
+      CHECK(check::code_of([&] { ops::pointer_st(three, noise, row, {1}, temperature); }) == "ERR_CONFIG");
+      CHECK(check::code_of([&] { ops::pointer_counts_st(three, noise, row, {1}, temperature); }) == "ERR_CONFIG");
     }
-    CHECK(code_of([&] { ops::pointer_st(three, noise, row, {-1}, 1); }) == "ERR_CONFIG");
-    CHECK(code_of([&] { ops::pointer_st(three, noise, row, {1, 1}, 1); }) == "ERR_SHAPE");
-    CHECK(code_of([&] { ops::pointer_st(three, noise, {0, 2}, {1}, 1); }) == "ERR_SHAPE");
-    CHECK(code_of([&] { ops::pointer_st(three, noise, {0, 3, 2, 3}, {1, 1, 1}, 1); }) == "ERR_SHAPE");
-    CHECK(code_of([&] { ops::bernoulli_st(three, at::zeros({2}, at::kDouble), 1); }) == "ERR_SHAPE");
-    CHECK(code_of([&] { ops::counts_st(three - 1, row); }) == "ERR_INPUT");
+    CHECK(check::code_of([&] { ops::pointer_st(three, noise, row, {-1}, 1); }) == "ERR_CONFIG");
+    CHECK(check::code_of([&] { ops::pointer_st(three, noise, row, {1, 1}, 1); }) == "ERR_SHAPE");
+    CHECK(check::code_of([&] { ops::pointer_st(three, noise, {0, 2}, {1}, 1); }) == "ERR_SHAPE");
+    CHECK(check::code_of([&] { ops::pointer_st(three, noise, {0, 3, 2, 3}, {1, 1, 1}, 1); }) == "ERR_SHAPE");
+    CHECK(check::code_of([&] { ops::bernoulli_st(three, at::zeros({2}, at::kDouble), 1); }) == "ERR_SHAPE");
+    CHECK(check::code_of([&] { ops::counts_st(three - 1, row); }) == "ERR_INPUT");
     for (const double value : {nan, kInfinity}) {
       const Tensor bad = at::tensor({0., value, 0.}).to(type);
-      CHECK(code_of([&] { ops::bernoulli_st(bad, noise, 1); }) == "ERR_NONFINITE");
-      CHECK(code_of([&] { ops::pointer_st(bad, noise, row, {1}, 1); }) == "ERR_NONFINITE");
-      CHECK(code_of([&] { ops::counts_st(bad, row); }) == "ERR_NONFINITE");
+      CHECK(check::code_of([&] { ops::bernoulli_st(bad, noise, 1); }) == "ERR_NONFINITE");
+      CHECK(check::code_of([&] { ops::pointer_st(bad, noise, row, {1}, 1); }) == "ERR_NONFINITE");
+      CHECK(check::code_of([&] { ops::counts_st(bad, row); }) == "ERR_NONFINITE");
     }
-    CHECK(code_of([&] { ops::bernoulli_st(at::full({3}, -kInfinity).to(type), noise, 1); }) == "ERR_NONFINITE");
+    CHECK(check::code_of([&] { ops::bernoulli_st(at::full({3}, -kInfinity).to(type), noise, 1); }) == "ERR_NONFINITE");
   }
 }
 

@@ -1,7 +1,6 @@
 // Session: it learns, it is deterministic, it saves and loads bit for bit, and it refuses what is wrong.
 #define MERGE_CHECK_MAIN
-#include <unistd.h>
-
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 
@@ -12,15 +11,6 @@
 using namespace merge;
 
 namespace {
-
-std::string code_of(const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    return error.code;
-  }
-  return "";
-}
 
 RoundInput round_input(const Rows& rows) {
   return {rows,
@@ -51,10 +41,6 @@ Record round_options(const std::string& mode, double max_length = 32) {
     record.set(name, value);
   }
   return record;
-}
-
-std::string temporary(const char* name) {
-  return "/tmp/merge-lm-session-test-" + std::to_string(getpid()) + "-" + name;
 }
 
 }  // namespace
@@ -122,7 +108,7 @@ TEST(bfloat16_learns_as_float32_does) {
 }
 
 TEST(saved_and_loaded_it_goes_on_with_the_same_bits) {
-  const std::string model = temporary("model"), optimizer = temporary("optimizer");
+  const std::string model = check::temporary("model"), optimizer = check::temporary("optimizer");
   Session first(tiny::config());
   for (int64_t n = 0; n < 5; ++n) first.train_step(tiny::step(n), tiny::counting_batch(static_cast<uint64_t>(n), 8, 9));
   first.save(model, "model");
@@ -135,11 +121,11 @@ TEST(saved_and_loaded_it_goes_on_with_the_same_bits) {
     CHECK(first.train_step(tiny::step(n), batch).number("total") ==
           second.train_step(tiny::step(n), batch).number("total"));
   }
-  CHECK(code_of([&] { first.save(model, "model"); }) == "ERR_CHECKPOINT");  // never over an existing file
-  CHECK(code_of([&] { first.load(optimizer, "model"); }) == "ERR_CHECKPOINT");
-  CHECK(code_of([&] { first.load(temporary("absent"), "model"); }) == "ERR_CHECKPOINT");
+  CHECK(check::code_of([&] { first.save(model, "model"); }) == "ERR_CHECKPOINT");  // never over an existing file
+  CHECK(check::code_of([&] { first.load(optimizer, "model"); }) == "ERR_CHECKPOINT");
+  CHECK(check::code_of([&] { first.load(check::temporary("absent"), "model"); }) == "ERR_CHECKPOINT");
   CHECK(truncate(model.c_str(), 1000) == 0);
-  CHECK(code_of([&] { first.load(model, "model"); }) == "ERR_CHECKPOINT");
+  CHECK(check::code_of([&] { first.load(model, "model"); }) == "ERR_CHECKPOINT");
   std::remove(model.c_str());
   std::remove(optimizer.c_str());
 }
@@ -197,32 +183,32 @@ TEST(wrong_input_gets_its_code) {
   Session session(tiny::config());
   TrainBatch batch = tiny::counting_batch(1, 2, 5);
   Record missing = tiny::step();
-  CHECK(code_of([&] { session.train_step(Record(), batch); }) == "ERR_CONFIG");
+  CHECK(check::code_of([&] { session.train_step(Record(), batch); }) == "ERR_CONFIG");
   missing.set("rounds", 0.0);
-  CHECK(code_of([&] { session.train_step(missing, batch); }) == "ERR_CONFIG");
+  CHECK(check::code_of([&] { session.train_step(missing, batch); }) == "ERR_CONFIG");
   batch.drafts.tokens[0] = 20;
-  CHECK(code_of([&] { session.train_step(tiny::step(), batch); }) == "ERR_INPUT");
+  CHECK(check::code_of([&] { session.train_step(tiny::step(), batch); }) == "ERR_INPUT");
   batch.drafts.tokens[0] = -1;
-  CHECK(code_of([&] { session.train_step(tiny::step(), batch); }) == "ERR_INPUT");
+  CHECK(check::code_of([&] { session.train_step(tiny::step(), batch); }) == "ERR_INPUT");
   batch = tiny::counting_batch(1, 2, 33);
-  CHECK(code_of([&] { session.train_step(tiny::step(), batch); }) == "ERR_INPUT");
+  CHECK(check::code_of([&] { session.train_step(tiny::step(), batch); }) == "ERR_INPUT");
   batch.drafts.offsets.back() = 7;
-  CHECK(code_of([&] { session.train_step(tiny::step(), batch); }) == "ERR_SHAPE");
+  CHECK(check::code_of([&] { session.train_step(tiny::step(), batch); }) == "ERR_SHAPE");
   Record config = tiny::config();
   config.set("heads", 3.0);
-  CHECK(code_of([&] { Session bad(config); }) == "ERR_CONFIG");
+  CHECK(check::code_of([&] { Session bad(config); }) == "ERR_CONFIG");
   config = tiny::config();
-  config.set("device", std::string("cuda:999"));
-  CHECK(code_of([&] { Session bad(config); }) == "ERR_DEVICE");
+  config.set("device", std::string("cuda:999"));  // a machine with GPUs has fewer
+  CHECK(check::code_of([&] { Session bad(config); }) == "ERR_DEVICE");
   for (const char* name : {"learningRate", "clip", "beta1", "epsilon", "weightDecay"}) {
     for (const double bad : {std::nan(""), -1.0, static_cast<double>(INFINITY)}) {
       Record update = tiny::step();
       update.set(name, bad);
-      CHECK(code_of([&] { session.train_step(update, tiny::counting_batch(1, 2, 5)); }) == "ERR_CONFIG");
+      CHECK(check::code_of([&] { session.train_step(update, tiny::counting_batch(1, 2, 5)); }) == "ERR_CONFIG");
     }
   }
   session.cancelled = true;
-  CHECK(code_of([&] { session.train_step(tiny::step(), tiny::counting_batch(1, 2, 5)); }) == "ERR_ABORTED");
+  CHECK(check::code_of([&] { session.train_step(tiny::step(), tiny::counting_batch(1, 2, 5)); }) == "ERR_ABORTED");
 }
 
 TEST(a_loss_that_is_not_finite_stops_before_the_weights) {
@@ -231,7 +217,7 @@ TEST(a_loss_that_is_not_finite_stops_before_the_weights) {
   const double before = session.evaluate(tiny::step(), batch).number("total");
   Record step = tiny::step();
   step.set("weightRecon", INFINITY);
-  CHECK(code_of([&] { session.train_step(step, batch); }) == "ERR_NONFINITE");
+  CHECK(check::code_of([&] { session.train_step(step, batch); }) == "ERR_NONFINITE");
   CHECK(session.evaluate(tiny::step(), batch).number("total") == before);
 }
 
@@ -323,8 +309,8 @@ TEST(weights_that_overflowed_are_never_saved) {
   Record step = tiny::step();
   step.set("learningRate", 1e39);
   session.train_step(step, tiny::counting_batch(1, 4, 6));
-  const std::string path = temporary("overflowed");
-  CHECK(code_of([&] { session.save(path, "model"); }) == "ERR_NONFINITE");
+  const std::string path = check::temporary("overflowed");
+  CHECK(check::code_of([&] { session.save(path, "model"); }) == "ERR_NONFINITE");
   CHECK(access(path.c_str(), F_OK) != 0);
 }
 
@@ -348,11 +334,31 @@ TEST(one_encoding_a_round_reads_what_its_last_round_filled) {
   second.set("round", 1.0);
   const RoundOutput two = session.refine_round(second, left);
   CHECK(two.encoder_passes <= 1);
+  // With all rows, those two say and become the same.
+  first.set("generation", 8.0);
+  session.refine_round(first, round_input(x));
+  second.set("generation", 8.0);
+  RoundInput all = round_input(one.rows);
+  all.parents_B = {0, 1, 2, 3};
+  const RoundOutput together = session.refine_round(second, all);
+  for (size_t i = 0; i < left.parents_B.size(); ++i) {
+    const auto alone = static_cast<int64_t>(i);
+    const int64_t r = left.parents_B[i];
+    CHECK(std::ranges::equal(two.rows.row(alone), together.rows.row(r)));
+    CHECK_NEAR(two.gate_B[i], together.gate_B[static_cast<size_t>(r)], 1e-5);
+    for (int64_t t = 0; t < left.rows.length(alone); ++t) {
+      const auto mine = static_cast<size_t>(left.rows.offsets[i] + t),
+                 theirs = static_cast<size_t>(one.rows.offsets[r] + t);
+      CHECK_NEAR(two.keep_N[mine], together.keep_N[theirs], 1e-5);
+    }
+  }
+  session.forget(8, {});
+  second.set("generation", 7.0);
   // A row of another length is not what the last round left.
   RoundInput wrong = left;
   wrong.parents_B = {1, 9};
-  CHECK(code_of([&] { session.refine_round(second, wrong); }) == "ERR_SHAPE");
+  CHECK(check::code_of([&] { session.refine_round(second, wrong); }) == "ERR_SHAPE");
   session.forget(7, {});
   CHECK(session.memory().number("cacheBytes") == 0);
-  CHECK(code_of([&] { session.refine_round(second, left); }) == "ERR_INPUT");
+  CHECK(check::code_of([&] { session.refine_round(second, left); }) == "ERR_INPUT");
 }

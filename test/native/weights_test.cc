@@ -33,15 +33,6 @@ std::vector<Parameters::Entry> entries(at::ScalarType dtype) {
 
 const std::vector<Piece> kPieces{{"q", "qkv", 0, 4}, {"k", "qkv", 4, 2}, {"v", "qkv", 6, 2}, {"b", "bias", 0, 5}};
 
-std::string code_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.code;
-  }
-  return "";
-}
-
 }  // namespace
 
 TEST(rows_go_out_and_come_in_again) {
@@ -79,7 +70,7 @@ TEST(what_does_not_fit_is_refused_before_anything_changes) {
   nn::write_pieces(file, kPieces, "float32", given);
   std::vector<Parameters::Entry> back{{"qkv", at::zeros({8, 3})}, {"bias", at::zeros({5})}};
   const auto refused = [&](const Piece& piece, const char* code) {
-    CHECK(code_of([&] { nn::read_pieces(file, {kPieces[0], piece}, back); }) == code);
+    CHECK(check::code_of([&] { nn::read_pieces(file, {kPieces[0], piece}, back); }) == code);
     CHECK(back[0].tensor.count_nonzero().item<int64_t>() == 0);
   };
   refused({"absent", "qkv", 0, 4}, "ERR_CHECKPOINT");
@@ -96,8 +87,9 @@ TEST(nan_and_infinity_are_refused_in_every_dtype) {
     for (const double bad : {std::nan(""), static_cast<double>(INFINITY), -static_cast<double>(INFINITY)}) {
       auto given = entries(dtype);
       given[0].tensor[5][1] = bad;
-      CHECK(code_of([&] { nn::save_tensors(path("bad.safetensors"), given); }) == "ERR_NONFINITE");
-      CHECK(code_of([&] { nn::write_pieces(path("bad.safetensors"), kPieces, "float32", given); }) == "ERR_NONFINITE");
+      CHECK(check::code_of([&] { nn::save_tensors(path("bad.safetensors"), given); }) == "ERR_NONFINITE");
+      CHECK(check::code_of([&] { nn::write_pieces(path("bad.safetensors"), kPieces, "float32", given); }) ==
+            "ERR_NONFINITE");
     }
   }
   for (const char* dtype : {"F32", "BF16", "F16", "F64"}) {
@@ -113,6 +105,6 @@ TEST(nan_and_infinity_are_refused_in_every_dtype) {
     values[3 * bytes - 2] = 0xf0;
     const std::string bad = path("bad.safetensors");
     io::write_safetensors(bad, {{"b", dtype, {4}, values.data()}}, {});
-    CHECK(code_of([&] { nn::read_pieces(bad, {{"b", "bias", 0, 4}}, back); }) == "ERR_CHECKPOINT");
+    CHECK(check::code_of([&] { nn::read_pieces(bad, {{"b", "bias", 0, 4}}, back); }) == "ERR_CHECKPOINT");
   }
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { GptModel, Trainer, trainCharacterTokenizer } from '../../src/index.js'
+import { applyEdits, evaluateModel, GptModel, Trainer, trainCharacterTokenizer } from '../../src/index.js'
 import { sessionKey } from '../../src/openModel.js'
 import { packRows, rowRange } from '../../src/rows.js'
 import { worstError } from './golden.js'
@@ -34,6 +34,12 @@ afterAll(async () => {
 
 const readGolden = async () => golden.parse(JSON.parse(await readFile(path('baselines/llama.json'), 'utf8')))
 const promptsOf = (rows: readonly Int32Array[]) => rows.map((tokens) => ({ tokens }))
+
+// Softmax of the last position.
+function chanceOf(token: number, logits: readonly number[]): number {
+  const weights = logits.slice(-columns).map(Math.exp)
+  return (weights[token] ?? 0) / weights.reduce((a, b) => a + b)
+}
 
 async function logitsOf(rows: readonly Int32Array[]): Promise<number[]> {
   const { logits } = await model[sessionKey].inspect(packRows(rows), ['logits'])
@@ -81,7 +87,10 @@ describe('generate', () => {
     const options = { maxNewTokens: 15, temperature: 1, stopAtEndOfText: false }
     const together = await model.generate(promptsOf(prompts), options)
     for (const [i, tokens] of prompts.entries()) {
-      expect(await model.generate({ tokens }, { ...options, tokensPerCall: 4 })).toEqual(together[i])
+      const { probability, ...alone } = await model.generate({ tokens }, { ...options, tokensPerCall: 4 })
+      expect(together[i]).toMatchObject(alone)
+      // Probabilities differ by rounding alone.
+      expect(worstError([...probability], [...(together[i]?.probability ?? [])])).toBeLessThan(1e-4)
     }
     const tokens = prompts[0] ?? new Int32Array(0)
     const texts = new Set<string>()
@@ -90,6 +99,7 @@ describe('generate', () => {
     }
     expect(texts.size).toBe(4)
     const greedy = await model.generate({ tokens }, { ...options, temperature: 0 })
+    expect(greedy.probability[0]).toBeCloseTo(chanceOf(greedy.tokens[0] ?? -1, await logitsOf([tokens])), 5)
     expect(await model.generate({ tokens }, { ...options, topK: 1 })).toEqual(greedy)
     expect(await model.generate({ tokens }, { ...options, topP: 1e-9 })).toEqual(greedy)
   })
@@ -167,11 +177,26 @@ describe('training', () => {
     const answers = await student.generate(prompts)
     const right = answers.filter(({ text, stop }, i) => text === examples[i]?.target && stop === 'endOfText').length
     console.log(`loss ${last.toFixed(4)}, ${right} of 64 rows exact`)
-    expect(right).toBeGreaterThanOrEqual(62)
+    expect(right).toBeGreaterThanOrEqual(63)
+    // The same as an editor, measured as every editing model is; row alone as in the batch.
+    const results = await student.edit(examples.map(({ source }) => source))
+    expect(results.map(({ text }) => text)).toEqual(answers.map(({ text }) => text))
+    expect((await student.edit(examples[3]?.source ?? '')).text).toBe(results[3]?.text)
+    for (const [i, { text, edits, stopReason, confidence }] of results.entries()) {
+      expect(applyEdits(examples[i]?.source ?? '', edits)).toBe(text)
+      expect(stopReason).toBe('ended')
+      expect(confidence).toBeGreaterThan(0.5)
+    }
+    const found = await evaluateModel(student, examples, { batchRows: 16 })
+    expect(found.exact.value).toBe(right / 64)
+    expect(found).toMatchObject({ leftOut: 0, meanRounds: { value: 1 }, deletion: { tokens: 0 } })
+    expect(found.tokenEdits.f05.value).toBeGreaterThan(0.98)
+    // A target of 6 letters and its end.
+    expect(found.meanEncoderPasses.value).toBeCloseTo(7, 1)
     const folder = join(scratch, 'student')
     await student.save(folder)
     await using loaded = await GptModel.load(folder)
-    expect(await loaded.generate(prompts)).toEqual(answers)
+    expect((await loaded.generate(prompts)).map(({ tokens }) => tokens)).toEqual(answers.map(({ tokens }) => tokens))
     const { text = '' } = answers[0] ?? {}
     const stopped = await loaded.generate(prompts[0] ?? '', { stop: [text.slice(2, 4)], tokensPerCall: 1 })
     expect(stopped).toMatchObject({ text: text.slice(0, text.indexOf(text.slice(2, 4))), stop: 'text' })

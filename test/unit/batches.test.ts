@@ -11,7 +11,12 @@ const texts = Array.from({ length: 50 }, (_, i) => `${'ab '.repeat(i % 9)}${i}`)
 const context = (options: object = {}, more: Partial<Omit<BatchContext, 'task'>> = {}): BatchContext => {
   const settings = { batchRows: 8, poolRows: 30, ...options }
   const parsed = recipe.parse(settings)
-  const model = { ...modelConfig.parse({}), pretrained: false, maxLength: more.maxLength ?? 64 }
+  const model = {
+    ...modelConfig.parse({}),
+    pretrained: false,
+    sep: tokenizer.special.sep,
+    maxLength: more.maxLength ?? 64,
+  }
   return { tokenizer, maxLength: 64, recipe: parsed, task: mergeTask(parsed, model), ...more }
 }
 

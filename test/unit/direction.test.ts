@@ -13,7 +13,7 @@ const layersOfSrc: readonly (readonly string[])[] = [
   ['config'],
   ['openModel', 'session'],
   ['ops/', 'text/'],
-  ['pretrained/'],
+  ['editor', 'pretrained/'],
   ['training/task'],
   ['merge/', 'remedi/', 'baselines/'],
   ['training/checkpoint'],

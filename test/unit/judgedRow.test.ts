@@ -1,6 +1,6 @@
 // judgedRow: which tokens count as filled, and which of them are right, round by round.
 import { expect, it } from 'vitest'
-import type { Round } from '../../src/merge/refine.js'
+import type { Round } from '../../src/editor.js'
 import { draftState } from '../../src/merge/rowState.js'
 import { byteTokenizer } from '../../src/text/byteTokenizer.js'
 import { judgedRow } from '../../src/training/judgedRow.js'

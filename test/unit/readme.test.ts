@@ -134,7 +134,7 @@ describe('the recipes of CONTRIBUTING', () => {
   })
 
   test('add a stop rule: each reason has its case', () => {
-    const [union = ''] = matches(read('src/merge/stopping.ts'), /^export type StopReason = (.+)$/gm)
+    const [union = ''] = matches(read('src/editor.ts'), /^export type RuleReason = (.+)$/gm)
     const reasons = matches(union, /'(\w+)'/g)
     expect(reasons.length).toBeGreaterThan(3)
     const cases = read('test/unit/stopping.test.ts')

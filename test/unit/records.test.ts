@@ -29,6 +29,7 @@ describe('records', () => {
     const wanted = sorted(
       fieldsRead(read('native/merge/model.cc'), 'config'),
       fieldsRead(read('native/nn/encoder_config.cc'), 'config'),
+      fieldsRead(read('native/nn/llama_block.cc'), 'config'),
       fieldsRead(read('native/nn/placement.cc'), 'config'),
       fieldsRead(read('native/family.cc'), 'config'),
     )
@@ -41,6 +42,7 @@ describe('records', () => {
     const sent = Object.keys(remediRecord(remediConfig.parse({}), ids, { seed: 0, start: 'random' }))
     const wanted = sorted(
       fieldsRead(read('native/remedi/model.cc'), 'config'),
+      fieldsRead(read('native/nn/token_stream.cc'), 'config'),
       fieldsRead(read('native/nn/lora.cc'), 'config'),
       fieldsRead(read('native/nn/llama_block.cc'), 'config'),
       fieldsRead(read('native/nn/placement.cc'), 'config'),
@@ -54,6 +56,7 @@ describe('records', () => {
     const sent = Object.keys(gptRecord(gptConfig.parse({}), 300, { seed: 0, start: 'random' }))
     const wanted = sorted(
       fieldsRead(read('native/baselines/gpt.cc'), 'config'),
+      fieldsRead(read('native/nn/token_stream.cc'), 'config'),
       fieldsRead(read('native/nn/llama_block.cc'), 'config'),
       fieldsRead(read('native/nn/placement.cc'), 'config'),
       fieldsRead(read('native/family.cc'), 'config'),

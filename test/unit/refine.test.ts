@@ -1,7 +1,8 @@
 // The loop of refinement over a fake session: rows leave when they are done, and every loop ends.
 import { describe, expect, it } from 'vitest'
 import { refineConfig } from '../../src/config.js'
-import { type Round, refineRows } from '../../src/merge/refine.js'
+import type { Round } from '../../src/editor.js'
+import { refineRows } from '../../src/merge/refine.js'
 import { draftState, growingState } from '../../src/merge/rowState.js'
 import { byteTokenizer } from '../../src/text/byteTokenizer.js'
 import { type FakeBehaviour, fakeSession } from './fakeSession.js'

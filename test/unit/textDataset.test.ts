@@ -165,7 +165,7 @@ describe('fromIterable', () => {
     }
     expect(await collect(['a', { source: 'b', target: 'c' }])).toEqual([{ target: 'a' }, { source: 'b', target: 'c' }])
     await expect(Reflect.apply(collect, undefined, [['a', 7]])).rejects.toThrow(
-      'example 1: expected a text or { source?, target }, received number',
+      'example 1: expected a text or { source?, target, condition? }, received number',
     )
   })
 })

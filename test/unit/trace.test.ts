@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { paint, visible, wantsColour } from '../../src/cli/terminal.js'
 import { renderTrace, type Trace, traceLines } from '../../src/cli/trace.js'
 import { traceSvg } from '../../src/cli/traceSvg.js'
-import type { Round } from '../../src/merge/refine.js'
+import type { Round } from '../../src/editor.js'
 import { characterTokenizer } from '../../src/text/characterTokenizer.js'
 
 const tokenizer = characterTokenizer({ alphabet: 'abcdefghijklmnopqrstuvwxyz .<>&', caseShift: true })

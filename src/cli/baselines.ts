@@ -1,0 +1,93 @@
+// baselines: the families that commands know as editors alone: how each is loaded, and which flags it takes.
+
+import { z } from 'zod'
+import { GptModel } from '../baselines/gpt.js'
+import { MergeError } from '../errors.js'
+import { parseConfig } from '../parseConfig.js'
+import { holdInterrupts } from './interrupt.js'
+import type { AnyModelFlags, RefineFlags } from './modelOptions.js'
+import { visible } from './terminal.js'
+import { inputTexts, placed } from './textInput.js'
+
+/** A model of one of these families. */
+export type BaselineModel = GptModel
+
+interface Family {
+  readonly load: (folder: string, options: LoadFlags) => Promise<BaselineModel>
+  /** Flags of a refinement loop that are options of its editor, too. */
+  readonly flags: readonly (keyof RefineFlags)[]
+}
+
+const families: Readonly<Record<BaselineModel['family'], Family>> = {
+  gpt: { load: (...call) => GptModel.load(...call), flags: ['temperature', 'topK', 'topP', 'seed'] },
+}
+
+export type BaselineFamily = keyof typeof families
+
+/** Their words in config.json. */
+export const baselineFamilies: readonly string[] = Object.keys(families)
+
+/** Whether a folder's `family` is one of these. */
+export function isBaseline(family: unknown): family is BaselineFamily {
+  return typeof family === 'string' && Object.hasOwn(families, family)
+}
+
+const placement = z.strictObject({
+  device: z.string().optional(),
+  dtype: z.enum(['float32', 'bfloat16']).optional(),
+  weightDtype: z.enum(['float32', 'bfloat16']).optional(),
+})
+type LoadFlags = z.output<typeof placement> & { readonly threads?: number }
+
+/** Loads a model with the flags of a command. */
+export function openBaseline(family: BaselineFamily, flags: AnyModelFlags): Promise<BaselineModel> {
+  const { device, dtype, weightDtype, threads } = flags
+  const placed = parseConfig(placement, defined({ device, dtype, weightDtype }), '')
+  return families[family].load(flags.model, { ...placed, ...(threads === undefined ? {} : { threads }) })
+}
+
+/** The options of the family's editor among the flags; those of other families are refused, for they would do nothing. */
+export function editorOptions(family: BaselineFamily, flags: RefineFlags): Readonly<Record<string, unknown>> {
+  const known = families[family].flags
+  const { maxRounds, editThreshold, keepThreshold, fillThreshold, temperature, topK, topP, seed } = flags
+  const given = defined({ maxRounds, editThreshold, keepThreshold, fillThreshold, temperature, topK, topP, seed })
+  const wrong = Object.keys(given).find((name) => !known.some((flag) => flag === name))
+  if (wrong === undefined) return given
+  const flag = wrong.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+  throw new MergeError('ERR_CONFIG', `${flag}: expected a model of family merge, received ${family}`)
+}
+
+/** `merge-lm edit` with such a model: the argument, or every line of stdin. */
+export async function editWithBaseline(
+  family: BaselineFamily,
+  argument: string | undefined,
+  flags: AnyModelFlags & RefineFlags & { readonly json?: boolean },
+): Promise<void> {
+  using interrupt = holdInterrupts(() => process.stderr.write('\nStopping after this round.\n'))
+  const options = { ...editorOptions(family, flags), signal: interrupt.signal }
+  await using model = await openBaseline(family, flags)
+  for await (const inputs of inputTexts(argument, interrupt.signal)) {
+    // Each line is checked with its number before any is edited.
+    const editor = model.editor(options)
+    for (const input of inputs) placed(input, (text) => editor.draft(text))
+    const results = await model.edit(
+      inputs.map(({ text }) => text),
+      options,
+    )
+    for (const result of results) {
+      process.stdout.write(`${flags.json === true ? JSON.stringify(result) : shownAnswer(result.text, argument)}\n`)
+    }
+  }
+}
+
+/** One line of stdin gives one line of stdout; what goes to a terminal cannot steer it. */
+export function shownAnswer(text: string, argument: string | undefined): string {
+  const isOne = argument !== undefined && argument !== '-'
+  const whole = isOne ? text : text.replace(/\r?\n/g, ' ')
+  return process.stdout.isTTY ? whole.split('\n').map(visible).join('\n') : whole
+}
+
+function defined<T extends object>(flags: T): { [K in keyof T]?: Exclude<T[K], undefined> }
+function defined(flags: object): object {
+  return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined))
+}
