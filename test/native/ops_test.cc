@@ -149,11 +149,11 @@ TEST(padded_attention_is_the_reference) {
 TEST(edits_and_distances_of_tensors) {
   // Two rows and an empty one between them; 9 is the mask.
   const Tensor tokens = at::tensor({1, 2, 3, 4, 5}, at::kInt), offsets = at::tensor({0, 3, 3, 5}, at::kLong);
-  const auto skeleton = ops::drop_rows(tokens, at::tensor({1, 0, 1, 0, 1}, at::kByte), offsets);
+  const auto skeleton = ops::drop_rows_reference(tokens, at::tensor({1, 0, 1, 0, 1}, at::kByte), offsets);
   CHECK(at::equal(skeleton.tokens_N, at::tensor({1, 3, 5}, at::kInt)));
   CHECK(at::equal(skeleton.source_N, at::tensor({0, 2, 1}, at::kInt)));
   CHECK(at::equal(skeleton.offsets_B1, at::tensor({0, 2, 2, 3}, at::kLong)));
-  const auto masked = ops::insert_masks(skeleton, at::tensor({0, 2, 1, 1, 0, 3}, at::kInt), 7, 9);
+  const auto masked = ops::insert_masks_reference(skeleton, at::tensor({0, 2, 1, 1, 0, 3}, at::kInt), 7, 9);
   CHECK(at::equal(masked.rows.tokens_N, at::tensor({1, 9, 9, 3, 9, 9, 5, 9, 9, 9}, at::kInt)));
   CHECK(at::equal(masked.rows.source_N, at::tensor({0, -1, -1, 2, -1, -1, 1, -1, -1, -1}, at::kInt)));
   CHECK(at::equal(masked.rows.offsets_B1, at::tensor({0, 5, 6, 10}, at::kLong)));
@@ -161,7 +161,10 @@ TEST(edits_and_distances_of_tensors) {
   CHECK(at::equal(masked.gaps_M, at::tensor({1, 1, 2, 3, 5, 5, 5}, at::kLong)));
 
   const ops::RowPairs pairs{tokens, at::tensor({1, 3, 7, 5}, at::kInt), {0, 3, 3, 5}, {0, 2, 3, 4}};
-  CHECK(at::equal(ops::edit_distances(pairs), at::tensor({1, 1, 1}, at::kInt)));
+  CHECK(at::equal(ops::edit_distances_reference(pairs), at::tensor({1, 1, 1}, at::kInt)));
+  CHECK_THROWS(ops::drop_rows(tokens.to(at::kLong), tokens, offsets));
+  CHECK_THROWS(ops::edit_distances({tokens, tokens, {0, 5}, {0, 4}}));
+  CHECK_THROWS(ops::aligned_rows(pairs));  // on a GPU alone
 }
 
 TEST(an_infinite_bias_hides_a_key) {
