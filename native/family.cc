@@ -3,6 +3,7 @@
 
 #include "baselines/gpt_family.h"
 #include "baselines/levt_family.h"
+#include "baselines/maskgit_family.h"
 #include "checks.h"
 #include "merge/merge_family.h"
 #include "remedi/remedi_family.h"
@@ -31,10 +32,11 @@ Record Family::learn_policy(const Record&, const Trajectory&, const std::atomic<
 }
 
 std::unique_ptr<Family> make_family(const Record& config) {
-  const std::string& family = one_of(config, "family", {"merge", "remedi", "gpt", "levt"});
+  const std::string& family = one_of(config, "family", {"merge", "remedi", "gpt", "levt", "maskgit"});
   if (family == "remedi") return std::make_unique<RemediFamily>(config);
   if (family == "gpt") return std::make_unique<GptFamily>(config);
   if (family == "levt") return std::make_unique<LevtFamily>(config);
+  if (family == "maskgit") return std::make_unique<MaskGitFamily>(config);
   return std::make_unique<MergeFamily>(config);
 }
 

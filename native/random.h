@@ -23,6 +23,8 @@ enum class Purpose : uint64_t {
   kNewRow,
   kPretrainMask,
   kNextToken,
+  kMaskGitToken,
+  kMaskGitOrder,
 };
 
 // splitmix64 of its inputs, chained; passes as a counter-based generator for sampling (not for cryptography).

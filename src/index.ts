@@ -26,6 +26,16 @@ export {
   levtRefineConfig,
 } from './baselines/levtConfig.js'
 export { type LevtFigures, type LevtRecipe, type LevtRecipeOptions, levtRecipe } from './baselines/levtTask.js'
+export { type MaskGitCreateOptions, type MaskGitLoadOptions, MaskGitModel } from './baselines/maskgit.js'
+export { type MaskGitConfig, type MaskGitOptions, maskgitConfig } from './baselines/maskgitConfig.js'
+export { type MaskGitFillConfig, type MaskGitFillOptions, maskgitFillConfig } from './baselines/maskgitFill.js'
+export {
+  type MaskGitFigures,
+  type MaskGitRecipe,
+  type MaskGitRecipeOptions,
+  maskgitRecipe,
+} from './baselines/maskgitTask.js'
+export { type MaskSchedule, masksAfter, trainingMasks } from './baselines/maskSchedule.js'
 export { type LoraConfig, type LoraOptions, loraConfig, loraTargets } from './config/lora.js'
 export type {
   BatchOptions,

@@ -45,7 +45,8 @@ Sequence TokenStream::sequence(const Rows& rows, const std::vector<int32_t>& pos
   const at::Device device = options_.placement.device;
   return {.offsets = Offsets(rows.offsets.begin(), rows.offsets.end()),
           .tokens_T = index_tensor({rows.tokens.begin(), rows.tokens.end()}, device),
-          .positions_T = index_tensor({positions.begin(), positions.end()}, device)};
+          .positions_T = index_tensor({positions.begin(), positions.end()}, device),
+          .added_TD = {}};
 }
 
 Tensor TokenStream::forward(const Sequence& sequence, const LayerAttend& attend, const Behind& behind) const {
@@ -54,6 +55,7 @@ Tensor TokenStream::forward(const Sequence& sequence, const LayerAttend& attend,
   const Tensor angles_TK = ops::rope_angles(sequence.positions_T, options_.block.width / options_.block.heads,
                                             options_.rope_base, dtype == at::kDouble ? at::kDouble : at::kFloat);
   Tensor x_TD = at::embedding(embedding_, sequence.tokens_T).to(dtype);
+  if (sequence.added_TD.defined()) x_TD = x_TD + sequence.added_TD.to(dtype);
   for (int64_t b = 0; b < options_.layers; ++b) {
     x_TD = blocks_[static_cast<size_t>(b)].forward(x_TD, angles_TK, [&](const Tensor& qkv) { return attend(b, qkv); });
     if (behind) x_TD = behind(b, x_TD, angles_TK);

@@ -31,6 +31,7 @@ struct Sequence {
   Offsets offsets{0};
   Tensor tokens_T;     // int64
   Tensor positions_T;  // int64
+  Tensor added_TD;     // to the embeddings, [T, D] or [1, D]; undefined: nothing
 };
 
 // Attention of one layer.

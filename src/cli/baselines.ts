@@ -3,7 +3,8 @@
 import { z } from 'zod'
 import { GptModel } from '../baselines/gpt.js'
 import { LevtModel } from '../baselines/levt.js'
-import { type Editor, editDrafts } from '../editor.js'
+import { MaskGitModel } from '../baselines/maskgit.js'
+import { type EditingModel, editDrafts } from '../editor.js'
 import { MergeError } from '../errors.js'
 import { parseConfig } from '../parseConfig.js'
 import { holdInterrupts } from './interrupt.js'
@@ -15,6 +16,7 @@ import { inputTexts, placed } from './textInput.js'
 interface Models {
   readonly gpt: GptModel
   readonly levt: LevtModel
+  readonly maskgit: MaskGitModel
 }
 
 interface Family<M> {
@@ -23,9 +25,12 @@ interface Family<M> {
   readonly flags: readonly (keyof RefineFlags)[]
 }
 
+const sampling = ['temperature', 'topK', 'topP', 'seed'] as const
+
 const families: { readonly [K in keyof Models]: Family<Models[K]> } = {
-  gpt: { load: (...call) => GptModel.load(...call), flags: ['temperature', 'topK', 'topP', 'seed'] },
+  gpt: { load: (...call) => GptModel.load(...call), flags: sampling },
   levt: { load: (...call) => LevtModel.load(...call), flags: ['maxRounds', 'keepThreshold'] },
+  maskgit: { load: (...call) => MaskGitModel.load(...call), flags: ['maxRounds', ...sampling] },
 }
 
 export type BaselineFamily = keyof Models
@@ -57,8 +62,18 @@ export function openBaseline<K extends BaselineFamily>(family: K, flags: AnyMode
 /** The options of the family's editor among the flags; those of other families are refused, for they would do nothing. */
 export function editorOptions(family: BaselineFamily, flags: RefineFlags): Readonly<Record<string, unknown>> {
   const known = families[family].flags
-  const { maxRounds, editThreshold, keepThreshold, fillThreshold, temperature, topK, topP, seed } = flags
-  const given = defined({ maxRounds, editThreshold, keepThreshold, fillThreshold, temperature, topK, topP, seed })
+  const { maxRounds, editThreshold, keepThreshold, fillThreshold, temperature, topK, topP, seed, condition } = flags
+  const given = defined({
+    maxRounds,
+    editThreshold,
+    keepThreshold,
+    fillThreshold,
+    temperature,
+    topK,
+    topP,
+    seed,
+    condition,
+  })
   const wrong = Object.keys(given).find((name) => !known.some((flag) => flag === name))
   if (wrong === undefined) return given
   const flag = wrong.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
@@ -74,15 +89,18 @@ export async function editWithBaseline(
   using interrupt = holdInterrupts(() => process.stderr.write('\nStopping after this round.\n'))
   const options = { ...editorOptions(family, flags), signal: interrupt.signal }
   await using model = await openBaseline(family, flags)
+  const editor = editorOf(model, options)
   for await (const inputs of inputTexts(argument, interrupt.signal)) {
     // Each line is checked with its number before any is edited.
-    const editor: Editor = model.editor(options)
     const drafts = inputs.map((input) => placed(input, (text) => editor.draft(text)))
     for (const result of await editDrafts(editor, drafts)) {
       process.stdout.write(`${flags.json === true ? JSON.stringify(result) : shownAnswer(result.text, argument)}\n`)
     }
   }
 }
+
+// Each family checks the options that are its own.
+const editorOf = (model: EditingModel, options: object) => model.editor(options)
 
 /** One line of stdin gives one line of stdout; what goes to a terminal cannot steer it. */
 export function shownAnswer(text: string, argument: string | undefined): string {

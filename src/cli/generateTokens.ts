@@ -1,6 +1,7 @@
 // generateTokens: `merge-lm generate` with an autoregressive model: it writes on from left to right.
 
 import type { GptAnswer } from '../baselines/gptGenerate.js'
+import { MergeError } from '../errors.js'
 import { refuse } from './anyModel.js'
 import { editorOptions, openBaseline, shownAnswer } from './baselines.js'
 import { type DenoiseFlags, denoiseFlagNames } from './generateBlocks.js'
@@ -21,6 +22,7 @@ export async function generateTokens(
   const length = maxNewTokens === undefined ? {} : { maxNewTokens }
   const options = { ...editorOptions('gpt', flags), ...length, signal: interrupt.signal }
   await using model = await openBaseline('gpt', flags)
+  if (model.family !== 'gpt') throw new MergeError('ERR_INTERNAL', `model: expected gpt, received ${model.family}`)
   for await (const inputs of inputTexts(argument, interrupt.signal)) {
     const answers = await model.generate(
       inputs.map(({ text }) => text),

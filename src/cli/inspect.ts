@@ -48,6 +48,7 @@ const outputNames = {
   remedi: ['hidden', 'logits', 'confidence'],
   gpt: ['hidden', 'logits'],
   levt: ['hidden', 'logits', 'keep', 'counts'],
+  maskgit: ['hidden', 'logits', 'length'],
 } as const
 
 /** The outputs of the other families, for the help. */

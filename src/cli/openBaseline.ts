@@ -4,6 +4,8 @@ import { GptModel } from '../baselines/gpt.js'
 import type { GptFigures, GptRecipe, GptRecipeOptions } from '../baselines/gptTask.js'
 import { LevtModel } from '../baselines/levt.js'
 import type { LevtFigures, LevtRecipe, LevtRecipeOptions } from '../baselines/levtTask.js'
+import { MaskGitModel } from '../baselines/maskgit.js'
+import type { MaskGitFigures, MaskGitRecipe, MaskGitRecipeOptions } from '../baselines/maskgitTask.js'
 import type { CommonRecipe } from '../config.js'
 import type { EditingModel } from '../editor.js'
 import { corruptionFrom } from '../text/corruptionSpec.js'
@@ -12,14 +14,14 @@ import type { Tokenizer } from '../text/tokenizer.js'
 import { unknownMetric } from '../training/best.js'
 import { evaluateEdits } from '../training/evaluate.js'
 import type { ModelKind } from '../training/resume.js'
-import type { GptRunConfig, LevtRunConfig } from '../training/runConfig.js'
+import type { GptRunConfig, LevtRunConfig, MaskGitRunConfig } from '../training/runConfig.js'
 import type { Figures, TrainableModel } from '../training/task.js'
 import { Trainer } from '../training/trainer.js'
 import { makeTokenizer, type OpenRun, type RunStart, runFigures } from './openRun.js'
 import { dataPrint } from './runRecord.js'
 
 /** The file of a baseline's run. */
-export type BaselineRunConfig = GptRunConfig | LevtRunConfig
+export type BaselineRunConfig = GptRunConfig | LevtRunConfig | MaskGitRunConfig
 
 /** A run of a baseline that is ready to start. M: the model, T: its trainer. */
 export interface OpenBaselineRun<M, T> extends Omit<OpenRun, 'model' | 'trainer'> {
@@ -31,7 +33,11 @@ export interface OpenBaselineRun<M, T> extends Omit<OpenRun, 'model' | 'trainer'
 
 export type OpenGptRun = OpenBaselineRun<GptModel, Trainer<GptModel, GptRecipeOptions, GptRecipe, GptFigures>>
 export type OpenLevtRun = OpenBaselineRun<LevtModel, Trainer<LevtModel, LevtRecipeOptions, LevtRecipe, LevtFigures>>
-export type AnyBaselineRun = OpenGptRun | OpenLevtRun
+export type OpenMaskGitRun = OpenBaselineRun<
+  MaskGitModel,
+  Trainer<MaskGitModel, MaskGitRecipeOptions, MaskGitRecipe, MaskGitFigures>
+>
+export type AnyBaselineRun = OpenGptRun | OpenLevtRun | OpenMaskGitRun
 
 /** Reads the data; makes the tokenizer and the model, or loads them from the checkpoint. */
 export function openBaselineRun(config: BaselineRunConfig, start: RunStart): Promise<AnyBaselineRun> {
@@ -42,11 +48,13 @@ export function openBaselineRun(config: BaselineRunConfig, start: RunStart): Pro
     }
     case 'levt': {
       const { model, recipe } = config
-      return opened(config, start, {
-        kind: LevtModel,
-        recipe,
-        create: (base) => LevtModel.create({ ...model, ...base }),
-      })
+      const create = (base: Base) => LevtModel.create({ ...model, ...base })
+      return opened(config, start, { kind: LevtModel, recipe, create })
+    }
+    case 'maskgit': {
+      const { model, recipe } = config
+      const create = (base: Base) => MaskGitModel.create({ ...model, ...base })
+      return opened(config, start, { kind: MaskGitModel, recipe, create })
     }
     default:
       return config satisfies never

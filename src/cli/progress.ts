@@ -2,12 +2,18 @@
 
 import type { GptFigures } from '../baselines/gptTask.js'
 import type { LevtFigures } from '../baselines/levtTask.js'
+import type { MaskGitFigures } from '../baselines/maskgitTask.js'
 import type { RemediFigures } from '../remedi/task.js'
 import type { StepReport } from '../training/report.js'
 import type { Output } from './terminal.js'
 
 /** The report of a step of any family. */
-export type AnyReport = StepReport | StepReport<RemediFigures> | StepReport<GptFigures> | StepReport<LevtFigures>
+export type AnyReport =
+  | StepReport
+  | StepReport<RemediFigures>
+  | StepReport<GptFigures>
+  | StepReport<LevtFigures>
+  | StepReport<MaskGitFigures>
 
 /** How a run is shown. */
 export type ProgressStyle = 'live' | 'plain' | 'json'

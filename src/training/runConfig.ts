@@ -5,6 +5,8 @@ import { gptConfig } from '../baselines/gptConfig.js'
 import { gptRecipe } from '../baselines/gptTask.js'
 import { levtConfig } from '../baselines/levtConfig.js'
 import { levtRecipe } from '../baselines/levtTask.js'
+import { maskgitConfig } from '../baselines/maskgitConfig.js'
+import { maskgitRecipe } from '../baselines/maskgitTask.js'
 import { loraConfig } from '../config/lora.js'
 import { modelConfig, pretrainedConfig, recipe } from '../config.js'
 import { remediConfig } from '../remedi/config.js'
@@ -60,7 +62,7 @@ const common = {
 /** The schema of a run's file, for a MERGE model. */
 export const runConfig = z
   .strictObject({
-    family: z.literal('merge').default('merge').describe('the kind of model: merge, remedi, gpt or levt'),
+    family: z.literal('merge').default('merge').describe('the kind of model: merge, remedi, gpt, levt or maskgit'),
     model: runModel.prefault({}).describe('shape of the model'),
     tokenizer: tokenizerConfig
       .optional()
@@ -141,17 +143,34 @@ export const levtRunConfig = z.strictObject({
   recipe: levtRecipe.prefault({}).describe('how the model is trained'),
 })
 
+/** The schema of a run's file, for a mask-predict model. */
+export const maskgitRunConfig = z.strictObject({
+  family: z.literal('maskgit').describe('the kind of model'),
+  model: maskgitConfig.prefault({}).describe('shape of the model'),
+  ...baselineFields,
+  recipe: maskgitRecipe.prefault({}).describe('how the model is trained'),
+})
+
 export type RunConfig = Readonly<z.output<typeof runConfig>>
 export type RunConfigInput = z.input<typeof runConfig>
 export type RemediRunConfig = Readonly<z.output<typeof remediRunConfig>>
 export type RemediRunConfigInput = z.input<typeof remediRunConfig>
 export type GptRunConfig = Readonly<z.output<typeof gptRunConfig>>
 export type LevtRunConfig = Readonly<z.output<typeof levtRunConfig>>
+export type MaskGitRunConfig = Readonly<z.output<typeof maskgitRunConfig>>
 /** The file of a run of any family. */
-export type AnyRunConfig = RunConfig | RemediRunConfig | GptRunConfig | LevtRunConfig
+export type AnyRunConfig = RunConfig | RemediRunConfig | GptRunConfig | LevtRunConfig | MaskGitRunConfig
 
-const schemas = { merge: runConfig, remedi: remediRunConfig, gpt: gptRunConfig, levt: levtRunConfig } as const
-const familySchema = z.looseObject({ family: z.enum(['merge', 'remedi', 'gpt', 'levt']) }).catch({ family: 'merge' })
+const schemas = {
+  merge: runConfig,
+  remedi: remediRunConfig,
+  gpt: gptRunConfig,
+  levt: levtRunConfig,
+  maskgit: maskgitRunConfig,
+} as const
+const familySchema = z
+  .looseObject({ family: z.enum(['merge', 'remedi', 'gpt', 'levt', 'maskgit']) })
+  .catch({ family: 'merge' })
 
 /** The schema by the `family` that a file names, `merge` where it names none. */
 export function runSchema(file: unknown): z.ZodType<AnyRunConfig> {

@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, watch, writeFileSync } fr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { applyEdits } from '../../src/index.js'
 import { randomFrom } from '../../src/random.js'
 import { commandFile, runCommand } from './commandChild.js'
 
@@ -34,6 +35,11 @@ interface Family {
 
 const families: readonly Family[] = [
   { family: 'gpt', model: { layers: 1, width: 32, heads: 2, maxLength: 80 }, outputs: ['hidden', 'logits'] },
+  {
+    family: 'maskgit',
+    model: { layers: 1, width: 32, heads: 2, maxLength: 40, lengthRange: 4 },
+    outputs: ['hidden', 'logits', 'length'],
+  },
 ]
 
 describe.each(families)('$family', ({ family, model, outputs }) => {
@@ -89,7 +95,8 @@ describe.each(families)('$family', ({ family, model, outputs }) => {
       .split('\n')
       .map((line) => JSON.parse(line))
     expect(results).toHaveLength(2)
-    for (const result of results) {
+    for (const [i, result] of results.entries()) {
+      expect(applyEdits(['dog runs', 'fox'][i] ?? '', result.edits)).toBe(result.text)
       expect(Object.keys(result)).toEqual(['text', 'edits', 'rounds', 'stopReason', 'confidence', 'truncated'])
       expect(result.confidence).toBeGreaterThan(0)
       expect(result.confidence).toBeLessThanOrEqual(1)
@@ -114,17 +121,24 @@ describe.each(families)('$family', ({ family, model, outputs }) => {
     expect(Object.keys(JSON.parse(output).outputs)).toEqual(outputs)
   })
 
-  test.each([
-    [['edit', '--trace', 'dog'], /trace: expected a model of family merge/],
-    [['edit', '--edit-threshold', '0.5', 'dog'], /edit-threshold: expected a model of family merge/],
-    [['eval', '--data', 'pairs.jsonl', '--mode', 'gen'], /mode: expected a model of family merge/],
-    [['inspect', '--text', 'dog', '--outputs', 'keep'], /outputs: expected some of/],
-    [['export', '--to', 'out'], /model: expected a model of family remedi/],
-  ])('refuses %j', async ([name = '', ...rest], message) => {
-    const ending = await runCommand([name, '-m', `${whole}/model`, ...rest], { cwd: folder })
-    expect(ending.code, ending.errors).toBe(2)
-    expect(ending.errors).toMatch(message)
+  test('refuses what only other families take', async () => {
+    const ending = await runCommand(['edit', '-m', `${whole}/model`, '--edit-threshold', '0.5', 'dog'], { cwd: folder })
+    expect([ending.code, ending.errors]).toEqual([
+      2,
+      expect.stringContaining(`edit-threshold: expected a model of family merge, received ${family}`),
+    ])
   })
+})
+
+test.each([
+  [['edit', '--trace', 'dog'], /trace: expected a model of family merge/],
+  [['eval', '--data', 'pairs.jsonl', '--mode', 'gen'], /mode: expected a model of family merge/],
+  [['inspect', '--text', 'dog', '--outputs', 'keep'], /outputs: expected some of/],
+  [['export', '--to', 'out'], /model: expected a model of family remedi/],
+])('a GPT refuses %j', async ([name = '', ...rest], message) => {
+  const ending = await runCommand([name, '-m', 'gpt-whole/model', ...rest], { cwd: folder })
+  expect(ending.code, ending.errors).toBe(2)
+  expect(ending.errors).toMatch(message)
 })
 
 test('generate continues a prompt with a GPT', async () => {

@@ -5,9 +5,12 @@ import { describe, expect, it } from 'vitest'
 import { gptConfig, gptRecord } from '../../src/baselines/gptConfig.js'
 import { levtConfig, levtRecord, levtRefineConfig, levtRoundRecord } from '../../src/baselines/levtConfig.js'
 import { levtRecipe, levtStepRecord, levtTask } from '../../src/baselines/levtTask.js'
+import { maskgitConfig, maskgitRecord } from '../../src/baselines/maskgitConfig.js'
+import { maskgitRecipe, maskgitTask } from '../../src/baselines/maskgitTask.js'
 import { modelConfig, modelRecord, recipe, refineConfig, roundRecord, stepRecord } from '../../src/config.js'
 import { remediConfig, remediRecord } from '../../src/remedi/config.js'
 import { denoiseRecord, generateConfig } from '../../src/remedi/generateConfig.js'
+import { byteTokenizer } from '../../src/text/byteTokenizer.js'
 
 const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8')
 
@@ -94,6 +97,27 @@ describe('records', () => {
     levtTask(levtRecipe.parse({}), 8).figures((name) => used.push(name))
     expect(used.length).toBeGreaterThan(5)
     expect(used.filter((name) => !reported.includes(name))).toEqual([])
+  })
+
+  it('that open a mask-predict model, and of its steps', () => {
+    const sent = Object.keys(
+      maskgitRecord(maskgitConfig.parse({}), { embeddings: 300, mask: 3 }, { seed: 0, start: 'random' }),
+    )
+    const wanted = sorted(
+      fieldsRead(read('native/baselines/maskgit.cc'), 'config'),
+      fieldsRead(read('native/nn/token_stream.cc'), 'config'),
+      fieldsRead(read('native/nn/llama_block.cc'), 'config'),
+      fieldsRead(read('native/nn/placement.cc'), 'config'),
+      fieldsRead(read('native/family.cc'), 'config'),
+    )
+    expect(wanted.length).toBeGreaterThan(15)
+    expect(wanted).toEqual(sorted(sent))
+    const decision = maskgitTask(maskgitRecipe.parse({}), byteTokenizer()).decide({ step: 0, progress: 0 })
+    const own = read('native/baselines/maskgit_training.cc') + read('native/baselines/maskgit_family.cc')
+    const ofStep = sorted(fieldsRead(own, 'step'), fieldsRead(engine, 'step'))
+    // Masks are drawn here: the engine needs no seed.
+    const drawn = Object.keys(decision).filter((name) => name !== 'seed')
+    expect(ofStep.filter((name) => name !== 'secondLearningRate')).toEqual(sorted(drawn))
   })
 
   it('of a training step', () => {
