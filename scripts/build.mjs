@@ -11,6 +11,7 @@ import { inspectTools } from './toolchain.mjs'
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const cmakeFolder = join(root, 'build/cmake')
+const KERNELS = 'libmerge_cuda.so'
 const COMPILE_BYTES = 1.5e9 // what one compiler of a libtorch source takes at most
 
 function build() {
@@ -37,6 +38,9 @@ function build() {
   // 3) native code
   buildNative(found, values.tests === true)
   for (const name of ['core.node', 'loader.node']) place(join(cmakeFolder, 'Release', name), join(release, name))
+  // The CUDA kernels, where they were built
+  if (existsSync(join(cmakeFolder, KERNELS))) place(join(cmakeFolder, KERNELS), join(release, KERNELS))
+  else rmSync(join(release, KERNELS), { force: true })
   recordLibtorch(found, join(release, 'libtorch.json'))
   if (values.native === true) return
 

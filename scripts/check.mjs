@@ -57,10 +57,10 @@ function findClangFormat() {
 }
 
 function nativeFiles() {
-  return ['native', 'test/native']
+  return ['native', 'test/native', 'bench/native']
     .filter((folder) => existsSync(join(root, folder)))
     .flatMap((folder) => readdirSync(join(root, folder), { recursive: true }).map((name) => `${folder}/${name}`))
-    .filter((name) => /\.(cc|h|cu)$/.test(name))
+    .filter((name) => /\.(cc|h|cuh?)$/.test(name))
     .sort()
 }
 

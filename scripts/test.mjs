@@ -16,6 +16,12 @@ function main() {
   }
   total.passed += 1
 
+  // 1b) CUDA kernels: compiled and linked wherever there is an nvcc
+  const cuda = node('scripts/cuda.mjs')
+  if (cuda === 0) total.passed += 1
+  else if (cuda === 77) total.skipped.push('CUDA kernels (no nvcc)')
+  else total.failed += 1
+
   // 2) format, lint, types; the import direction is one of the unit tests below
   const checked = check({ direction: false })
   total.passed += checked.passed.length

@@ -3,6 +3,7 @@
 
 #include "merge/unroll.h"
 #include "ops/bernoulli_st.h"
+#include "ops/upload.h"
 
 namespace merge {
 namespace {
@@ -139,7 +140,7 @@ RoundLoss aligned_round(const Model& model, const StepOptions& options, const Wa
   const Tensor gate_logits_B = reading.gate_B.narrow(0, 0, learned);
   const Tensor keep_N = floats(labels.keep_N, keeps.logits_N), needs_B = floats(labels.needs_B, gate_logits_B);
   const auto gate = drawn_gate(reading, learned, options, draw);
-  const Tensor gate_B = at::tensor(at::ArrayRef<float>(gate)).to(gate_logits_B.options());
+  const Tensor gate_B = ops::upload(gate, gate_logits_B.device()).to(gate_logits_B.scalar_type());
   const Deletion deletion = draw_deletion(x, learned, labels.keep_N, keeps, gate_logits_B, gate, options, draw.draws);
 
   // 3) insert: counts for S, the oracle's or the model's own

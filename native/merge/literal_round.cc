@@ -7,6 +7,7 @@
 #include "merge/unroll.h"
 #include "ops/bernoulli_st.h"
 #include "ops/pointer_st.h"
+#include "ops/upload.h"
 
 namespace merge {
 namespace {
@@ -32,7 +33,7 @@ RoundLoss literal_round(const Model& model, const StepOptions& options, const Wa
   const Model::Reading reading = read_way(model, way, tally);
   const auto device = reading.keep_T.device();
   const auto gate = drawn_gate(reading, rows, options, draw);
-  const Tensor gate_B = at::tensor(at::ArrayRef<float>(gate)).to(reading.gate_B.options());
+  const Tensor gate_B = ops::upload(gate, reading.gate_B.device()).to(reading.gate_B.scalar_type());
 
   // 2) delete: m ~ Bernoulli_ST(D1), under the gate
   const TokenKeeps keeps = token_keeps(reading, x, rows);

@@ -2,50 +2,64 @@
 #include "merge/tally.h"
 
 namespace merge {
+namespace {
+
+void grow(Tensor& sum, const Tensor& value, double scale = 1) {
+  const Tensor more = value.detach().to(at::kDouble) * scale;
+  sum = sum.defined() ? sum + more : more;
+}
+
+}  // namespace
 
 void Tally::add(const Terms& terms, double total_value, double scale) {
   total += total_value * scale;
-  recon += terms.recon.item<double>() * scale;
-  compression += terms.compression.item<double>() * scale;
-  pointer += terms.pointer.item<double>() * scale;
-  gate += terms.gate.item<double>() * scale;
-  length += terms.length.item<double>() * scale;
+  grow(terms_5, at::stack({terms.recon, terms.compression, terms.pointer, terms.gate, terms.length}), scale);
   rounds += 1;
 }
 
 void Tally::judge(const Tensor& keep_logits_N, const Tensor& keep_N, const Tensor& gate_B, double scale) {
-  gate_rate += gate_B.numel() == 0 ? 0 : gate_B.gt(.5).to(at::kDouble).mean().item<double>() * scale;
-  keep_rate += keep_N.numel() == 0 ? scale : keep_logits_N.gt(0).to(at::kDouble).mean().item<double>() * scale;
-  keeps_right += keep_logits_N.gt(0).eq(keep_N.gt(.5)).sum().item<int64_t>();
+  const auto share = [&](const Tensor& flags, double of_none) {
+    return flags.numel() == 0 ? at::full({}, of_none, flags.options().dtype(at::kDouble))
+                              : flags.to(at::kDouble).mean();
+  };
+  grow(rates_2, at::stack({share(gate_B.gt(.5), 0), share(keep_logits_N.gt(0), 1)}), scale);
+  grow(keeps_right, keep_logits_N.gt(0).eq(keep_N.gt(.5)).sum());
   tokens += keep_N.numel();
 }
 
 void Tally::count(const Tensor& counts_G, const Tensor& oracle_G) {
-  counts_right += counts_G.eq(oracle_G).sum().item<int64_t>();
+  grow(counts_right, counts_G.eq(oracle_G).sum());
   gaps += oracle_G.numel();
 }
 
 void Tally::fill(const Tensor& tokens_M, const Tensor& targets_M) {
-  fills_right += tokens_M.eq(targets_M).sum().item<int64_t>();
+  grow(fills_right, tokens_M.eq(targets_M).sum());
   masks += targets_M.numel();
 }
 
 Record Tally::report(const TrainBatch& batch) const {
-  const auto share = [](int64_t right, int64_t of) {
-    return of == 0 ? 1.0 : static_cast<double>(right) / static_cast<double>(of);
-  };
+  // sync: once in a step, all sums together.
+  const at::TensorOptions device = fills_right.defined() ? fills_right.options() : at::TensorOptions();
+  std::vector<Tensor> parts;
+  for (const auto& [sum, size] :
+       {std::pair{&terms_5, 5}, {&rates_2, 2}, {&keeps_right, 1}, {&counts_right, 1}, {&fills_right, 1}}) {
+    parts.push_back(sum->defined() ? sum->reshape({size}) : at::zeros({size}, device.dtype(at::kDouble)));
+  }
+  const Tensor host = at::cat(parts).to(at::kCPU);
+  const double* sums = host.const_data_ptr<double>();
+  const auto share = [](double right, int64_t of) { return of == 0 ? 1.0 : right / static_cast<double>(of); };
   Record report;
   report.set("total", total);
-  report.set("recon", recon);
-  report.set("compression", compression);
-  report.set("pointer", pointer);
-  report.set("gate", gate);
-  report.set("length", length);
-  report.set("gateRate", gate_rate);
-  report.set("keepRate", keep_rate);
-  report.set("fillAccuracy", share(fills_right, masks));
-  report.set("keepAccuracy", share(keeps_right, tokens));
-  report.set("countAccuracy", share(counts_right, gaps));
+  report.set("recon", recon + sums[0]);
+  report.set("compression", sums[1]);
+  report.set("pointer", sums[2]);
+  report.set("gate", sums[3]);
+  report.set("length", sums[4]);
+  report.set("gateRate", sums[5]);
+  report.set("keepRate", sums[6]);
+  report.set("fillAccuracy", share(sums[9], masks));
+  report.set("keepAccuracy", share(sums[7], tokens));
+  report.set("countAccuracy", share(sums[8], gaps));
   report.set("masks", masks);
   report.set("tokens", positions);
   report.set("targetTokens", static_cast<int64_t>(batch.targets.tokens.size()));

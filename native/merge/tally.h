@@ -9,11 +9,12 @@
 namespace merge {
 
 struct Tally {
-  double recon = 0, compression = 0, pointer = 0, gate = 0, length = 0, total = 0;
-  double gate_rate = 0, keep_rate = 0;
-  int64_t positions = 0, masks = 0, fills_right = 0, gaps = 0, counts_right = 0, tokens = 0, keeps_right = 0,
-          rounds = 0, passes = 0;
+  double recon = 0, total = 0;
+  int64_t positions = 0, masks = 0, gaps = 0, tokens = 0, rounds = 0, passes = 0;
   double host_seconds = 0;
+  // Sums in float64 that stay on the device until the report, so that no round waits for them; undefined: 0.
+  Tensor terms_5, rates_2;  // recon, compression, pointer, gate, length; share of rows edited, of tokens kept
+  Tensor keeps_right, counts_right, fills_right;
 
   // Adds a round's terms, each weighted by the round's share of the step.
   void add(const Terms& terms, double total_value, double scale);

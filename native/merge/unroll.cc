@@ -7,6 +7,7 @@
 
 #include "merge/alignment_losses.h"
 #include "merge/literal_losses.h"
+#include "ops/upload.h"
 
 namespace merge {
 namespace {
@@ -149,9 +150,7 @@ Way next_way(const Way& way, const Masked& masked, const Choice& choice, const S
 }
 
 Tensor floats(const std::vector<uint8_t>& flags, const Tensor& like) {
-  Tensor tensor = at::empty({static_cast<int64_t>(flags.size())}, at::kFloat);
-  std::copy(flags.begin(), flags.end(), tensor.mutable_data_ptr<float>());
-  return tensor.to(like.options());
+  return ops::upload(std::vector<float>(flags.begin(), flags.end()), like.device()).to(like.scalar_type());
 }
 
 }  // namespace merge

@@ -1,13 +1,11 @@
 // Packed: built on the host in one pass, moved to the device once.
 #include "nn/packed.h"
 
+#include "ops/upload.h"
+
 namespace merge::nn {
 
-Tensor index_tensor(const std::vector<int64_t>& values, at::Device device) {
-  Tensor tensor = at::empty({static_cast<int64_t>(values.size())}, at::kLong);
-  std::copy(values.begin(), values.end(), tensor.mutable_data_ptr<int64_t>());
-  return tensor.to(device);
-}
+Tensor index_tensor(const std::vector<int64_t>& values, at::Device device) { return ops::upload(values, device); }
 
 Tensor row_positions(const Offsets& offsets, at::Device device) {
   std::vector<int64_t> positions(static_cast<size_t>(offsets.back()));

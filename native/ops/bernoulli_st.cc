@@ -1,8 +1,9 @@
-// bernoulli_st: reference by autograd, and the CPU path with its slope kept.
+// bernoulli_st: reference by autograd, and the CPU and CUDA paths with the slope kept.
 #include "ops/bernoulli_st.h"
 
 #include "error.h"
 #include "kernels/samplers.h"
+#include "ops/cuda.h"
 
 namespace merge::ops {
 namespace {
@@ -15,12 +16,18 @@ struct BernoulliSt : torch::autograd::Function<BernoulliSt> {
                                                 const Tensor& noise_N, double temperature) {
     Tensor sample_N = at::empty_like(logits_N), relaxed_N = at::empty_like(logits_N),
            slope_N = at::empty_like(logits_N);
+    context->save_for_backward({slope_N});
+    if (logits_N.is_cuda()) {
+      launch(cuda_table().bernoulli_forward, logits_N, logits_N.const_data_ptr<float>(),
+             noise_N.const_data_ptr<double>(), sample_N.mutable_data_ptr<float>(), relaxed_N.mutable_data_ptr<float>(),
+             slope_N.mutable_data_ptr<float>(), logits_N.numel(), temperature);
+      return {sample_N, relaxed_N};
+    }
     at::parallel_for(0, logits_N.numel(), kGrain, [&](int64_t begin, int64_t end) {
       kernels::bernoulli_forward(logits_N.const_data_ptr<float>(), noise_N.const_data_ptr<double>(),
                                  sample_N.mutable_data_ptr<float>(), relaxed_N.mutable_data_ptr<float>(),
                                  slope_N.mutable_data_ptr<float>(), begin, end, temperature);
     });
-    context->save_for_backward({slope_N});
     return {sample_N, relaxed_N};
   }
 
@@ -48,15 +55,16 @@ StraightThrough bernoulli_st_reference(const Tensor& logits_N, const Tensor& noi
 }
 
 StraightThrough bernoulli_st(const Tensor& logits_N, const Tensor& noise_N, double temperature) {
-  if (!has_cpu_kernel(logits_N)) return bernoulli_st_reference(logits_N, noise_N, temperature);
+  if (!has_cpu_kernel(logits_N) && !has_float_cuda_kernel(logits_N))
+    return bernoulli_st_reference(logits_N, noise_N, temperature);
   check(logits_N, noise_N, temperature);
-  const auto both = BernoulliSt::apply(logits_N.contiguous(), noise_N.contiguous(), temperature);
+  const auto both = BernoulliSt::apply(logits_N.contiguous(), noise_N.to(logits_N.device()).contiguous(), temperature);
   return {both[0], both[1]};
 }
 
 StraightThrough bernoulli_st(const Tensor& logits_N, const Offsets& offsets, double temperature, const Random& random) {
   check_rows("bernoulli_st", logits_N, offsets);
-  return bernoulli_st(logits_N, logistic_noise(offsets, random), temperature);
+  return bernoulli_st(logits_N, logistic_noise(offsets, random, logits_N.device()), temperature);
 }
 
 }  // namespace merge::ops

@@ -1,10 +1,12 @@
-// counts_st: reference by sorted remainders, and the CPU path in parallel over rows.
+// counts_st: reference by sorted remainders, and the CPU and CUDA paths in parallel over rows.
 #include "ops/counts_st.h"
 
 #include <limits>
 
 #include "error.h"
 #include "kernels/samplers.h"
+#include "ops/cuda.h"
+#include "ops/upload.h"
 
 namespace merge::ops {
 namespace {
@@ -39,10 +41,17 @@ StraightThrough counts_st_reference(const Tensor& expected_G, const Offsets& off
 }
 
 StraightThrough counts_st(const Tensor& expected_G, const Offsets& offsets) {
-  if (!has_cpu_kernel(expected_G)) return counts_st_reference(expected_G, offsets);
+  const bool on_cuda = has_float_cuda_kernel(expected_G);
+  if (!has_cpu_kernel(expected_G) && !on_cuda) return counts_st_reference(expected_G, offsets);
   check(expected_G, offsets);
   const Tensor given_G = expected_G.detach().contiguous();
   Tensor counts_G = at::empty_like(given_G);
+  if (on_cuda) {
+    const Tensor rows = upload(offsets, given_G.device()), room_G = at::empty_like(given_G);
+    launch(cuda_table().largest_remainder, given_G, given_G.const_data_ptr<float>(), counts_G.mutable_data_ptr<float>(),
+           room_G.mutable_data_ptr<float>(), packed_rows(rows));
+    return straight_through(counts_G, expected_G);
+  }
   at::parallel_for(0, static_cast<int64_t>(offsets.size()) - 1, 1, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       kernels::largest_remainder(given_G.const_data_ptr<float>() + offsets[r],

@@ -1,9 +1,11 @@
-// pointer_st: reference by autograd row by row, and the CPU path in parallel over rows.
+// pointer_st: reference by autograd row by row, and the CPU and CUDA paths in parallel over rows.
 #include "ops/pointer_st.h"
 
 #include <limits>
 
 #include "kernels/samplers.h"
+#include "ops/cuda.h"
+#include "ops/upload.h"
 
 namespace merge::ops {
 namespace {
@@ -53,6 +55,44 @@ struct PointerSt : torch::autograd::Function<PointerSt> {
   }
 };
 
+// Saved: scores with their noise [G], what each softmax read [sum of k_r times the gaps of row r], where that begins
+// for each row, k and offsets of the rows; all on the device.
+struct PointerStOnCuda : torch::autograd::Function<PointerStOnCuda> {
+  static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context, const Tensor& scores_G,
+                                                const Tensor& noise_G, const Offsets& offsets,
+                                                const std::vector<int64_t>& k_B, double temperature) {
+    const auto device = scores_G.device();
+    std::vector<int64_t> begins{0}, drawn;
+    for (size_t r = 0; r < k_B.size(); ++r) {
+      const int64_t gaps = offsets[r + 1] - offsets[r];
+      drawn.push_back(std::min(k_B[r], gaps));
+      begins.push_back(begins.back() + drawn.back() * gaps);
+    }
+    const Tensor noisy_G = scores_G.to(at::kDouble) + noise_G;
+    const Tensor turns = upload(begins, device), k = upload(drawn, device), rows = upload(offsets, device);
+    Tensor weights = at::empty({begins.back()}, noisy_G.options());
+    Tensor sample_G = at::empty_like(scores_G), relaxed_G = at::empty_like(scores_G);
+    launch(cuda_table().pointer_forward, scores_G, noisy_G.const_data_ptr<double>(), sample_G.mutable_data_ptr<float>(),
+           relaxed_G.mutable_data_ptr<float>(), weights.mutable_data_ptr<double>(), turns.const_data_ptr<int64_t>(),
+           k.const_data_ptr<int64_t>(), packed_rows(rows), temperature);
+    context->save_for_backward({noisy_G, weights, turns, k, rows});
+    context->saved_data["temperature"] = temperature;
+    return {sample_G, relaxed_G};
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list grads) {
+    const auto saved = context->get_saved_variables();
+    const Tensor grad_G = (grads[0] + grads[1]).contiguous(), room_G = at::empty_like(saved[0]);
+    Tensor grad_scores_G = at::empty_like(grad_G);
+    launch(cuda_table().pointer_backward, grad_G, grad_G.const_data_ptr<float>(), saved[0].const_data_ptr<double>(),
+           saved[1].const_data_ptr<double>(), saved[2].const_data_ptr<int64_t>(), saved[3].const_data_ptr<int64_t>(),
+           room_G.mutable_data_ptr<double>(), grad_scores_G.mutable_data_ptr<float>(), packed_rows(saved[4]),
+           context->saved_data["temperature"].toDouble());
+    return {grad_scores_G, Tensor(), Tensor(), Tensor(), Tensor()};
+  }
+};
+
 // One row, open gaps only: {hard, relaxed}.
 StraightThrough top_k(const Tensor& score_G, int64_t k, double temperature) {
   const int64_t gaps = score_G.size(0);
@@ -89,8 +129,16 @@ StraightThrough pointer_st_reference(const Tensor& scores_G, const Tensor& noise
 
 StraightThrough pointer_st(const Tensor& scores_G, const Tensor& noise_G, const Offsets& offsets,
                            const std::vector<int64_t>& k_B, double temperature) {
-  if (!has_cpu_kernel(scores_G)) return pointer_st_reference(scores_G, noise_G, offsets, k_B, temperature);
+  const bool on_cuda = has_float_cuda_kernel(scores_G);
+  if (!has_cpu_kernel(scores_G) && !on_cuda) {
+    return pointer_st_reference(scores_G, noise_G, offsets, k_B, temperature);
+  }
   check_draw("pointer_st", {scores_G, noise_G, offsets, k_B, temperature});
+  if (on_cuda) {
+    const Tensor near_G = noise_G.to(scores_G.device());
+    const auto drawn = PointerStOnCuda::apply(scores_G.contiguous(), near_G, offsets, k_B, temperature);
+    return {drawn[0], drawn[1]};
+  }
   const auto both = PointerSt::apply(scores_G.contiguous(), noise_G.contiguous(), offsets, k_B, temperature);
   return {both[0], both[1]};
 }
@@ -98,7 +146,7 @@ StraightThrough pointer_st(const Tensor& scores_G, const Tensor& noise_G, const 
 StraightThrough pointer_st(const Tensor& scores_G, const Offsets& offsets, const std::vector<int64_t>& k_B,
                            double temperature, const Random& random) {
   check_rows("pointer_st", scores_G, offsets);
-  return pointer_st(scores_G, gumbel_noise(offsets, random), offsets, k_B, temperature);
+  return pointer_st(scores_G, gumbel_noise(offsets, random, scores_G.device()), offsets, k_B, temperature);
 }
 
 }  // namespace merge::ops

@@ -1,4 +1,5 @@
 // ragged_attention: reference from basic ops, and the CPU path: one small GEMM chain per (row, head), rows in parallel.
+// On a GPU libtorch's own attention (ops/device_attention.h).
 #include "ops/ragged_attention.h"
 
 #include <ATen/core/grad_mode.h>
@@ -9,6 +10,7 @@
 
 #include "kernels/blas.h"
 #include "kernels/cpu.h"
+#include "ops/device_attention.h"
 
 namespace merge::ops {
 namespace {
@@ -175,6 +177,8 @@ Tensor ragged_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, 
   if (has_cpu_kernel(qkv)) return run(qkv);
   // bfloat16 on the CPU runs its scores in float32: the half-width backward of small heads is six times slower.
   if (qkv.device().is_cpu() && qkv.scalar_type() == at::kBFloat16) return run(qkv.to(at::kFloat)).to(at::kBFloat16);
+  if (has_flash_attention(qkv, heads, bias)) return flash_attention(qkv, offsets, heads);
+  if (qkv.is_cuda()) return padded_attention(qkv, offsets, heads, bias);
   return ragged_attention_reference(qkv, offsets, heads, bias);
 }
 

@@ -1,25 +1,32 @@
-// rms_norm: reference from basic ops, and the CPU kernel with its backward.
+// rms_norm: reference from basic ops, and the CPU and CUDA kernels with their backward.
 #include "ops/rms_norm.h"
 
 #include "kernels/cpu.h"
+#include "ops/cuda.h"
 
 namespace merge::ops {
 namespace {
 
-constexpr int64_t kGrain = 64;  // rows a thread takes at least, so that small inputs stay on one thread
+constexpr int64_t kGrain = 64;        // rows a thread takes at least, so that small inputs stay on one thread
+constexpr int64_t kCudaShares = 256;  // of the rows at most, for the weight's gradient: enough blocks for any GPU
 
 // Saved: x [T, D], weight [D], scale [T].
 struct RmsNorm : torch::autograd::Function<RmsNorm> {
   static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x_TD, const Tensor& weight_D,
                         double epsilon) {
     const int64_t width = x_TD.size(-1), rows = x_TD.numel() / width;
-    Tensor y_TD = at::empty_like(x_TD), scale_T = at::empty({rows}, x_TD.options());
+    Tensor y_TD = at::empty_like(x_TD), scale_T = at::empty({rows}, x_TD.options().dtype(at::kFloat));
+    context->save_for_backward({x_TD, weight_D, scale_T});
+    if (x_TD.is_cuda()) {
+      launch(cuda_table().rms_norm_forward, x_TD, x_TD.const_data_ptr(), weight_D.const_data_ptr<float>(),
+             y_TD.mutable_data_ptr(), scale_T.mutable_data_ptr<float>(), rows, width, static_cast<float>(epsilon));
+      return y_TD;
+    }
     at::parallel_for(0, rows, kGrain, [&](int64_t begin, int64_t end) {
       kernels::rms_norm_forward(x_TD.const_data_ptr<float>(), weight_D.const_data_ptr<float>(),
                                 y_TD.mutable_data_ptr<float>(), scale_T.mutable_data_ptr<float>(), begin, end, width,
                                 static_cast<float>(epsilon));
     });
-    context->save_for_backward({x_TD, weight_D, scale_T});
     return y_TD;
   }
 
@@ -30,6 +37,14 @@ struct RmsNorm : torch::autograd::Function<RmsNorm> {
     const Tensor grad_y = grads[0].contiguous();
     const int64_t width = x_TD.size(-1), rows = x_TD.numel() / width;
     Tensor grad_x = at::empty_like(x_TD);
+    if (x_TD.is_cuda()) {
+      const int64_t shares = std::clamp<int64_t>(rows / kGrain, 1, kCudaShares);
+      Tensor grad_weight = at::empty({shares, width}, weight_D.options());
+      launch(cuda_table().rms_norm_backward, x_TD, grad_y.const_data_ptr(), x_TD.const_data_ptr(),
+             weight_D.const_data_ptr<float>(), scale_T.const_data_ptr<float>(), grad_x.mutable_data_ptr(),
+             grad_weight.mutable_data_ptr<float>(), shares, rows, width);
+      return {grad_x, grad_weight.sum(0), Tensor()};
+    }
     // Fixed shares, so that the sum over shares does not depend on which thread took which.
     const int64_t shares = std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), rows / kGrain));
     Tensor grad_weight = at::zeros({shares, width}, x_TD.options());
@@ -59,8 +74,8 @@ Tensor rms_norm_reference(const Tensor& x, const Tensor& weight, double epsilon)
 Tensor rms_norm(const Tensor& x, const Tensor& weight, double epsilon) {
   TORCH_CHECK(weight.dim() == 1 && x.size(-1) == weight.size(0), "rms_norm: expected weight of ", x.size(-1),
               " values, received ", weight.sizes());
-  if (!has_cpu_kernel(x)) return rms_norm_reference(x, weight, epsilon);
-  return RmsNorm::apply(x.contiguous(), weight, epsilon);
+  if (!has_cpu_kernel(x) && !has_cuda_kernel(x)) return rms_norm_reference(x, weight, epsilon);
+  return RmsNorm::apply(x.contiguous(), weight.to(at::kFloat), epsilon);
 }
 
 }  // namespace merge::ops

@@ -1,7 +1,8 @@
-// rope: reference from basic ops, and the CPU kernel; the backward is the rotation by the opposite angle.
+// rope: reference from basic ops, and the CPU and CUDA kernels; the backward is the rotation by the opposite angle.
 #include "ops/rope.h"
 
 #include "kernels/cpu.h"
+#include "ops/cuda.h"
 
 namespace merge::ops {
 namespace {
@@ -10,6 +11,11 @@ constexpr int64_t kGrain = 32;
 
 Tensor rotate(const Tensor& x_TS, const Tensor& angles_TK, int64_t heads, float sign) {
   Tensor y = at::empty_like(x_TS);
+  if (x_TS.is_cuda()) {
+    launch(cuda_table().rope_rotate, x_TS, x_TS.const_data_ptr(), y.mutable_data_ptr(),
+           angles_TK.const_data_ptr<float>(), x_TS.size(0), heads, angles_TK.size(1), x_TS.size(1), sign);
+    return y;
+  }
   at::parallel_for(0, x_TS.size(0), kGrain, [&](int64_t begin, int64_t end) {
     kernels::rope_rotate(x_TS.const_data_ptr<float>(), y.mutable_data_ptr<float>(), angles_TK.const_data_ptr<float>(),
                          begin, end, heads, angles_TK.size(1), x_TS.size(1), sign);
@@ -54,8 +60,8 @@ Tensor rope_reference(const Tensor& x_TS, const Tensor& angles_TK, int64_t heads
 Tensor rope(const Tensor& x_TS, const Tensor& angles_TK, int64_t heads) {
   TORCH_CHECK(x_TS.size(1) >= heads * angles_TK.size(1), "rope: expected rows of at least ", heads * angles_TK.size(1),
               " values, received ", x_TS.size(1));
-  return has_cpu_kernel(x_TS) ? Rope::apply(x_TS.contiguous(), angles_TK, heads)
-                              : rope_reference(x_TS, angles_TK, heads);
+  if (!has_cpu_kernel(x_TS) && !has_cuda_kernel(x_TS)) return rope_reference(x_TS, angles_TK, heads);
+  return Rope::apply(x_TS.contiguous(), angles_TK.to(at::kFloat).contiguous(), heads);
 }
 
 }  // namespace merge::ops

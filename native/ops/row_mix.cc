@@ -1,15 +1,39 @@
-// row_mix: reference by shifted rows, and the CPU kernel with its backward.
+// row_mix: reference by shifted rows, and the CPU and CUDA kernels with their backward.
 #include "ops/row_mix.h"
 
 #include "kernels/cpu.h"
+#include "ops/cuda.h"
+#include "ops/upload.h"
 
 namespace merge::ops {
 namespace {
+
+// y, or with `flipped` the gradient of x for that of y.
+Tensor mixed_on_cuda(const Tensor& x_TD, const Tensor& weight_KD, const Offsets& offsets, bool flipped) {
+  Tensor y_TD = at::empty_like(x_TD);
+  const Tensor rows = upload(offsets, x_TD.device());
+  launch(cuda_table().row_mix, x_TD, x_TD.const_data_ptr(), weight_KD.const_data_ptr<float>(), y_TD.mutable_data_ptr(),
+         packed_rows(rows), weight_KD.size(0), weight_KD.size(1), flipped);
+  return y_TD;
+}
+
+Tensor weight_gradient_on_cuda(const Tensor& grad_y, const Tensor& x_TD, const Tensor& weight_KD,
+                               const Offsets& offsets) {
+  const int64_t count = static_cast<int64_t>(offsets.size()) - 1, taps = weight_KD.size(0), width = weight_KD.size(1);
+  Tensor shares = at::empty({count, taps, width}, weight_KD.options());
+  const Tensor rows = upload(offsets, x_TD.device());
+  launch(cuda_table().row_mix_weight_gradient, x_TD, grad_y.const_data_ptr(), x_TD.const_data_ptr(),
+         shares.mutable_data_ptr<float>(), packed_rows(rows), taps, width);
+  return shares.sum(0);
+}
 
 // Saved: x [T, D], weight [taps, D].
 struct RowMix : torch::autograd::Function<RowMix> {
   static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x_TD, const Tensor& weight_KD,
                         const Offsets& offsets) {
+    context->save_for_backward({x_TD, weight_KD});
+    context->saved_data["offsets"] = offsets;
+    if (x_TD.is_cuda()) return mixed_on_cuda(x_TD, weight_KD, offsets, /*flipped=*/false);
     Tensor y = at::zeros_like(x_TD);
     at::parallel_for(0, static_cast<int64_t>(offsets.size()) - 1, 1, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
@@ -17,8 +41,6 @@ struct RowMix : torch::autograd::Function<RowMix> {
                              y.mutable_data_ptr<float>(), offsets[r], offsets[r + 1], weight_KD.size(0), x_TD.size(1));
       }
     });
-    context->save_for_backward({x_TD, weight_KD});
-    context->saved_data["offsets"] = offsets;
     return y;
   }
 
@@ -28,6 +50,10 @@ struct RowMix : torch::autograd::Function<RowMix> {
     const Tensor &x_TD = saved[0], &weight_KD = saved[1], grad_y = grads[0].contiguous();
     const Offsets offsets = context->saved_data["offsets"].toIntVector();
     const int64_t rows = static_cast<int64_t>(offsets.size()) - 1, taps = weight_KD.size(0), width = x_TD.size(1);
+    if (x_TD.is_cuda()) {
+      return {mixed_on_cuda(grad_y, weight_KD, offsets, /*flipped=*/true),
+              weight_gradient_on_cuda(grad_y, x_TD, weight_KD, offsets), Tensor()};
+    }
     // Fixed shares of the rows, so that the sum over shares does not depend on which thread took which.
     const int64_t shares = std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), rows));
     Tensor grad_x = at::zeros_like(x_TD), grad_weight = at::zeros({shares, taps, width}, x_TD.options());
@@ -65,8 +91,8 @@ Tensor row_mix(const Tensor& x_TD, const Tensor& weight_KD, const Offsets& offse
   TORCH_CHECK(weight_KD.dim() == 2 && weight_KD.size(0) % 2 == 1 && weight_KD.size(1) == x_TD.size(1),
               "row_mix: expected an odd number of taps of width ", x_TD.size(1), ", received ", weight_KD.sizes());
   TORCH_CHECK(offsets.back() == x_TD.size(0), "row_mix: offsets end at ", offsets.back(), ", expected ", x_TD.size(0));
-  return has_cpu_kernel(x_TD) ? RowMix::apply(x_TD.contiguous(), weight_KD, offsets)
-                              : row_mix_reference(x_TD, weight_KD, offsets);
+  if (!has_cpu_kernel(x_TD) && !has_cuda_kernel(x_TD)) return row_mix_reference(x_TD, weight_KD, offsets);
+  return RowMix::apply(x_TD.contiguous(), weight_KD.to(at::kFloat).contiguous(), offsets);
 }
 
 }  // namespace merge::ops

@@ -1,5 +1,8 @@
-// row_mean_max: reference by rows, and the CPU path in one pass.
+// row_mean_max: reference by rows, and the CPU and CUDA paths in one pass.
 #include "ops/row_pool.h"
+
+#include "ops/cuda.h"
+#include "ops/upload.h"
 
 namespace merge::ops {
 namespace {
@@ -10,6 +13,14 @@ struct RowMeanMax : torch::autograd::Function<RowMeanMax> {
     const int64_t rows = static_cast<int64_t>(offsets.size()) - 1, width = x_TD.size(1);
     Tensor pooled = at::empty({rows, 2 * width}, x_TD.options());
     Tensor where = at::empty({rows, width}, x_TD.options().dtype(at::kLong));
+    context->save_for_backward({where});
+    context->saved_data["offsets"] = offsets;
+    if (x_TD.is_cuda()) {
+      const Tensor packed = upload(offsets, x_TD.device());
+      launch(cuda_table().row_mean_max, x_TD, x_TD.const_data_ptr(), pooled.mutable_data_ptr(),
+             where.mutable_data_ptr<int64_t>(), packed_rows(packed), width);
+      return pooled;
+    }
     const float* x = x_TD.const_data_ptr<float>();
     at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
@@ -31,8 +42,6 @@ struct RowMeanMax : torch::autograd::Function<RowMeanMax> {
         for (int64_t i = 0; i < width; ++i) mean[i] *= share;
       }
     });
-    context->save_for_backward({where});
-    context->saved_data["offsets"] = offsets;
     return pooled;
   }
 
@@ -42,6 +51,12 @@ struct RowMeanMax : torch::autograd::Function<RowMeanMax> {
     const Offsets offsets = context->saved_data["offsets"].toIntVector();
     const int64_t rows = where.size(0), width = where.size(1);
     Tensor grad_x = at::empty({offsets.back(), width}, grad.options());
+    if (grad.is_cuda()) {
+      const Tensor packed = upload(offsets, grad.device());
+      launch(cuda_table().row_mean_max_backward, grad, grad.const_data_ptr(), where.const_data_ptr<int64_t>(),
+             grad_x.mutable_data_ptr(), packed_rows(packed), width);
+      return {grad_x, Tensor()};
+    }
     at::parallel_for(0, rows, 1, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         const float* mean = grad.const_data_ptr<float>() + r * 2 * width;
@@ -72,7 +87,8 @@ Tensor row_mean_max_reference(const Tensor& x_TD, const Offsets& offsets) {
 Tensor row_mean_max(const Tensor& x_TD, const Offsets& offsets) {
   TORCH_CHECK(x_TD.dim() == 2 && offsets.back() == x_TD.size(0), "row_mean_max: offsets end at ", offsets.back(),
               ", expected ", x_TD.size(0));
-  return has_cpu_kernel(x_TD) ? RowMeanMax::apply(x_TD.contiguous(), offsets) : row_mean_max_reference(x_TD, offsets);
+  if (!has_cpu_kernel(x_TD) && !has_cuda_kernel(x_TD)) return row_mean_max_reference(x_TD, offsets);
+  return RowMeanMax::apply(x_TD.contiguous(), offsets);
 }
 
 }  // namespace merge::ops

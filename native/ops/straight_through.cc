@@ -5,12 +5,20 @@
 
 #include "error.h"
 #include "kernels/noise.h"
+#include "ops/cuda.h"
+#include "ops/upload.h"
 
 namespace merge::ops {
 namespace {
 
 template <typename Noise>
-Tensor drawn(const Offsets& offsets, const Random& random, const Noise& noise) {
+Tensor drawn(const Offsets& offsets, const Random& random, at::Device device, kernels::Noise kind, const Noise& noise) {
+  if (has_cuda_kernels(device)) {
+    Tensor noise_N = at::empty({offsets.back()}, at::TensorOptions(device).dtype(at::kDouble));
+    const Tensor rows = upload(offsets, device);
+    launch(cuda_table().noise, noise_N, kind, random, noise_N.mutable_data_ptr<double>(), packed_rows(rows));
+    return noise_N;
+  }
   Tensor noise_N = at::empty({offsets.back()}, at::kDouble);
   double* out = noise_N.mutable_data_ptr<double>();
   const int64_t rows = static_cast<int64_t>(offsets.size()) - 1;
@@ -19,7 +27,7 @@ Tensor drawn(const Offsets& offsets, const Random& random, const Noise& noise) {
       for (int64_t i = offsets[r]; i < offsets[r + 1]; ++i) out[i] = noise(random.uniform(r, i - offsets[r]));
     }
   });
-  return noise_N;
+  return noise_N.to(device);
 }
 
 void refuse_where(const char* name, const Tensor& values_N, const Tensor& bad_N) {
@@ -36,12 +44,12 @@ void refuse_where(const char* name, const Tensor& values_N, const Tensor& bad_N)
 
 }  // namespace
 
-Tensor logistic_noise(const Offsets& offsets, const Random& random) {
-  return drawn(offsets, random, kernels::logistic_noise);
+Tensor logistic_noise(const Offsets& offsets, const Random& random, at::Device device) {
+  return drawn(offsets, random, device, kernels::Noise::kLogistic, kernels::logistic_noise);
 }
 
-Tensor gumbel_noise(const Offsets& offsets, const Random& random) {
-  return drawn(offsets, random, kernels::gumbel_noise);
+Tensor gumbel_noise(const Offsets& offsets, const Random& random, at::Device device) {
+  return drawn(offsets, random, device, kernels::Noise::kGumbel, kernels::gumbel_noise);
 }
 
 void check_temperature(const char* name, double temperature) {

@@ -11,10 +11,10 @@ struct StraightThrough {
   Tensor sample, relaxed;
 };
 
-// Noise of packed rows, [N] float64 on the CPU: number i of row r is a function of (random, r, i) alone, so a row draws
-// the same whatever stands beside it.
-Tensor logistic_noise(const Offsets& offsets, const Random& random);
-Tensor gumbel_noise(const Offsets& offsets, const Random& random);
+// Noise of packed rows, [N] float64: number i of row r is a function of (random, r, i) alone, so a row draws the same
+// whatever stands beside it, and the same on every device.
+Tensor logistic_noise(const Offsets& offsets, const Random& random, at::Device device = at::kCPU);
+Tensor gumbel_noise(const Offsets& offsets, const Random& random, at::Device device = at::kCPU);
 
 // Gaps to draw from: scores [G], noise [G], rows of gaps, how many to draw in each.
 struct Draw {

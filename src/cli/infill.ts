@@ -2,8 +2,10 @@
 
 import type { Command } from 'commander'
 import { infillConfig } from '../config.js'
+import { MergeError } from '../errors.js'
 import { holedDraft } from '../merge/draft.js'
 import { parseConfig } from '../parseConfig.js'
+import { folderKind } from './anyModel.js'
 import {
   type ModelFlags,
   openModel,
@@ -30,13 +32,17 @@ export function addInfill(program: Command): void {
     .option('--trace', 'show every round')
     .option('--json', 'one JSON object a text')
     .addHelpText('after', examples)
-    .action((text: string | undefined, flags: InfillFlags) =>
-      runTextCommand(text, flags, openModel, (signal) => {
+    .action(async (text: string | undefined, flags: InfillFlags) => {
+      const kind = await folderKind(flags.model)
+      if (kind !== 'merge') {
+        throw new MergeError('ERR_CONFIG', `model: expected a model of family merge, received ${kind}`)
+      }
+      return runTextCommand(text, flags, openModel, (signal) => {
         const given = flags.hole === undefined ? {} : { hole: flags.hole }
         const settings = parseConfig(infillConfig, { mode: 'gen', ...refineOptions(flags), ...given, signal }, '')
         return { settings, draftOf: (context, holed) => holedDraft(context, holed, settings.hole) }
-      }),
-    )
+      })
+    })
 }
 
 const examples = `

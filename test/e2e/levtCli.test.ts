@@ -71,7 +71,7 @@ test('inspect shows the three heads', async () => {
 
 test.each([
   [['generate', ...model, 'cat'], /expected a model of family remedi, received levt/],
-  [['infill', ...model, 'c___t'], /config\.json: family/],
+  [['infill', ...model, 'c___t'], /expected a model of family merge, received levt/],
   [
     ['edit', ...model, '--edit-threshold', '0.4', 'cat'],
     /edit-threshold: expected a model of family merge, received levt/,

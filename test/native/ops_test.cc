@@ -5,6 +5,9 @@
 #include "check.h"
 #include "kernels/exp.h"
 #include "ops/cached_attention.h"
+#include "ops/device_attention.h"
+#include "ops/edit_distance.h"
+#include "ops/edit_rows.h"
 #include "ops/ragged_attention.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
@@ -121,6 +124,47 @@ TEST(ragged_attention_kernel) {
       }
     }
   }
+}
+
+TEST(padded_attention_is_the_reference) {
+  at::manual_seed(10);
+  for (const Offsets& offsets : std::vector<Offsets>{{0, 1}, {0, 2, 2, 5}, {0, 31, 31, 64, 65}}) {
+    for (const ops::Heads heads : {ops::Heads{3, 3}, ops::Heads{6, 2}}) {
+      const Tensor qkv = at::randn({offsets.back(), (heads.queries + 2 * heads.keys) * 8});
+      check_kernel(
+          "padded_attention", [&](const auto& in) { return ops::padded_attention(in[0], offsets, heads); },
+          [&](const auto& in) { return ops::ragged_attention_reference(in[0], offsets, heads); }, {qkv});
+      for (const int64_t bias_heads : {int64_t{1}, heads.queries}) {
+        check_kernel(
+            "padded_attention with a bias",
+            [&](const auto& in) { return ops::padded_attention(in[0], offsets, heads, in[1]); },
+            [&](const auto& in) { return ops::ragged_attention_reference(in[0], offsets, heads, in[1]); },
+            {qkv, at::randn({bias_heads, ops::square_offsets(offsets).back()})});
+      }
+    }
+  }
+  CHECK(!ops::has_flash_attention(at::zeros({4, 48}, at::kBFloat16), {2, 2}, {}));  // none on the CPU
+}
+
+TEST(edits_and_distances_of_tensors) {
+  // Two rows and an empty one between them; 9 is the mask.
+  const Tensor tokens = at::tensor({1, 2, 3, 4, 5}, at::kInt), offsets = at::tensor({0, 3, 3, 5}, at::kLong);
+  const auto skeleton = ops::drop_rows_reference(tokens, at::tensor({1, 0, 1, 0, 1}, at::kByte), offsets);
+  CHECK(at::equal(skeleton.tokens_N, at::tensor({1, 3, 5}, at::kInt)));
+  CHECK(at::equal(skeleton.source_N, at::tensor({0, 2, 1}, at::kInt)));
+  CHECK(at::equal(skeleton.offsets_B1, at::tensor({0, 2, 2, 3}, at::kLong)));
+  const auto masked = ops::insert_masks_reference(skeleton, at::tensor({0, 2, 1, 1, 0, 3}, at::kInt), 7, 9);
+  CHECK(at::equal(masked.rows.tokens_N, at::tensor({1, 9, 9, 3, 9, 9, 5, 9, 9, 9}, at::kInt)));
+  CHECK(at::equal(masked.rows.source_N, at::tensor({0, -1, -1, 2, -1, -1, 1, -1, -1, -1}, at::kInt)));
+  CHECK(at::equal(masked.rows.offsets_B1, at::tensor({0, 5, 6, 10}, at::kLong)));
+  CHECK(at::equal(masked.masks_M, at::tensor({1, 2, 4, 5, 7, 8, 9}, at::kLong)));
+  CHECK(at::equal(masked.gaps_M, at::tensor({1, 1, 2, 3, 5, 5, 5}, at::kLong)));
+
+  const ops::RowPairs pairs{tokens, at::tensor({1, 3, 7, 5}, at::kInt), {0, 3, 3, 5}, {0, 2, 3, 4}};
+  CHECK(at::equal(ops::edit_distances_reference(pairs), at::tensor({1, 1, 1}, at::kInt)));
+  CHECK_THROWS(ops::drop_rows(tokens.to(at::kLong), tokens, offsets));
+  CHECK_THROWS(ops::edit_distances({tokens, tokens, {0, 5}, {0, 4}}));
+  CHECK_THROWS(ops::aligned_rows(pairs));  // on a GPU alone
 }
 
 TEST(an_infinite_bias_hides_a_key) {

@@ -290,6 +290,8 @@ describe('options', () => {
     await using model = await LevtModel.create(shape)
     await expect(model.edit('abc', { emptyPenalty: -1 })).rejects.toThrow(/emptyPenalty: expected 0\.\.1000000/)
     await expect(model.edit('abc', { maxRounds: 1, ...{ editThreshold: 0.5 } })).rejects.toThrow(/editThreshold/)
+    await expect(model.edit({ text: 'abc', condition: 'a' })).rejects.toMatchObject(code)
+    await expect(model.edit('abc', { maxRounds: 1, ...{ condition: 'a' } })).rejects.toThrow(/condition/)
     await expect(model.edit('a'.repeat(33))).rejects.toMatchObject({ code: 'ERR_INPUT' })
     expect(() => new Trainer(model, { ownFill: 1.5 })).toThrow(/recipe\.ownFill: expected 0\.\.1/)
     expect(() => new Trainer(model, { steps: 1, ...{ rounds: 2 } })).toThrow(/recipe\.rounds/)

@@ -83,7 +83,7 @@ function matches(path: string, pattern: RegExp): string[] {
 }
 
 const sources = filesUnder('src', /\.ts$/)
-const natives = filesUnder('native', /\.(cc|h|cu)$/)
+const natives = filesUnder('native', /\.(cc|h|cu|cuh)$/)
 const specifier = /(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g
 
 function importsOfSrc(file: string): string[] {

@@ -126,10 +126,11 @@ describe('the recipes of CONTRIBUTING', () => {
   })
 
   test('add an op with kernel: each op stands beside its reference in the list', () => {
-    const noOps = ['tensor.h', 'straight_through.h', 'relative_bias.h']
+    const noOps = ['tensor.h', 'straight_through.h', 'relative_bias.h', 'cuda.h', 'upload.h', 'device_attention.h']
     const headers = readdirSync(join(root, 'native/ops')).filter((name) => name.endsWith('.h') && !noOps.includes(name))
-    const references = headers.flatMap((name) => matches(read(`native/ops/${name}`), /\b(\w+_reference)\(/g))
-    expect(references.length).toBe(headers.length)
+    const referencesOf = (name: string) => matches(read(`native/ops/${name}`), /\b(\w+_reference)\(/g)
+    expect(headers.filter((name) => referencesOf(name).length === 0)).toEqual([])
+    const references = headers.flatMap(referencesOf)
     const list = read('test/native/ops_test.cc') + read('test/native/samplers_test.cc')
     expect(references.filter((name) => !list.includes(`ops::${name}(`))).toEqual([])
   })
