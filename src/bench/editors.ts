@@ -1,8 +1,10 @@
 // editors: every kind of model the quality suite trains and asks to edit, each as a few lines of a table.
 
 import { GptModel } from '../baselines/gpt.js'
+import { LevtModel } from '../baselines/levt.js'
+import { MaskGitModel } from '../baselines/maskgit.js'
 import type { CommonRecipe } from '../config.js'
-import type { Editor } from '../editor.js'
+import type { EditingModel, Editor } from '../editor.js'
 import { MergeError } from '../errors.js'
 import { MergeModel, sessionOf } from '../model.js'
 import { RemediModel } from '../remedi/model.js'
@@ -52,6 +54,8 @@ const batchRows = 32
 export const editors: readonly EditorKind[] = [
   { name: 'MERGE, two encodings', task: 'edit, mode auto', train: (options) => trainMerge(options, 'two') },
   { name: 'MERGE, one encoding', task: 'edit, mode auto', train: (options) => trainMerge(options, 'one') },
+  { name: 'LevT', task: 'edit', train: trainLevt },
+  { name: 'MaskGIT', task: 'write the target in 8 rounds', train: trainMaskgit },
   { name: 'RemeDi', task: 'write behind the draft, 8 steps a block', train: trainRemedi },
   { name: 'GPT', task: 'write behind the draft, greedily', train: trainGpt },
 ]
@@ -60,12 +64,26 @@ type Budget = BenchSettings['budget']
 
 async function trainMerge(options: EditorOptions, encodings: 'one' | 'two'): Promise<TrainedEditor> {
   const { config, tokenizer, settings } = options
-  const { threads, signal, budget } = settings
+  const { threads, budget } = settings
   const { saveEvery: _, best: __, steps: ___, minutes: ____, ...recipe } = config.recipe
   if ('from' in config.model) throw new MergeError('ERR_CONFIG', 'model.from: expected none, received a folder')
   const model = await MergeModel.create({ ...config.model, encodings, tokenizer, threads, seed: recipe.seed })
   const training = await trained(model, { ...recipe, ...budget, saveEvery: 0 }, options)
-  return { training, dispose: () => model.dispose(), edit: (sources) => editedBy(model.editor({ signal }), sources) }
+  return editing(model, training, settings)
+}
+
+async function trainLevt(options: EditorOptions): Promise<TrainedEditor> {
+  const { config, settings } = options
+  const mix = 'localMix' in config.model ? { localMix: config.model.localMix } : {}
+  const model = await LevtModel.create({ ...plainOf(options), ...mix })
+  const drafts = { drafts: config.recipe.drafts }
+  return editing(model, await trained(model, { ...commonOf(config), ...drafts, ...settings.budget }, options), settings)
+}
+
+async function trainMaskgit(options: EditorOptions): Promise<TrainedEditor> {
+  const model = await MaskGitModel.create(plainOf(options))
+  const recipe = { ...commonOf(options.config), ...options.settings.budget }
+  return editing(model, await trained(model, recipe, options), options.settings)
 }
 
 async function trainRemedi(options: EditorOptions): Promise<TrainedEditor> {
@@ -97,18 +115,22 @@ async function trainGpt(options: EditorOptions): Promise<TrainedEditor> {
   const { config, settings } = options
   const model = await GptModel.create(streamOf(options))
   const training = await trained(model, { ...commonOf(config), ...settings.budget }, options)
-  const { signal } = settings
-  return { training, dispose: () => model.dispose(), edit: (sources) => editedBy(model.editor({ signal }), sources) }
+  return editing(model, training, settings)
 }
 
 // A prompt of RemeDi ends where its answer begins; the line's end says where.
 const behind = (source: string): string => `${source}\n`
 
-// The shape of MERGE's encoder, with room for the draft and the text behind it.
-function streamOf({ config, tokenizer, settings: { threads } }: EditorOptions) {
+// The shape of MERGE's encoder.
+function plainOf({ config, tokenizer, settings: { threads } }: EditorOptions) {
   if ('from' in config.model) throw new MergeError('ERR_CONFIG', 'model.from: expected none, received a folder')
-  const { layers, width, heads, feedForward, maxLength } = config.model
-  const shape = { layers, width, heads, feedForward, tokenizer, threads, seed: config.recipe.seed }
+  const { layers, width, heads, feedForward, maxLength, ropeBase } = config.model
+  return { layers, width, heads, feedForward, maxLength, ropeBase, tokenizer, threads, seed: config.recipe.seed }
+}
+
+// The same with room for the draft and the text behind it.
+function streamOf(options: EditorOptions) {
+  const { maxLength, ...shape } = plainOf(options)
   return { ...shape, maxLength: 2 * maxLength + 64 }
 }
 
@@ -133,6 +155,14 @@ async function trained<M, O, R extends CommonRecipe, F extends Figures>(
   for await (const report of trainer.run(train, { corruption: drafts, signal })) seconds = report.seconds
   const sizes = (await sessionOf(model).parameters()).map(({ shape }) => shape.reduce((all, size) => all * size, 1))
   return { steps: trainer.step, seconds, parameters: sizes.reduce((sum, size) => sum + size, 0) }
+}
+
+function editing(
+  model: EditingModel<{ signal?: AbortSignal | undefined }> & Pick<MergeModel, 'dispose'>,
+  training: TrainedEditor['training'],
+  { signal }: BenchSettings,
+): TrainedEditor {
+  return { training, dispose: () => model.dispose(), edit: (sources) => editedBy(model.editor({ signal }), sources) }
 }
 
 // The texts after their rounds, by whatever edits.

@@ -44,10 +44,10 @@ export async function* measureEncoders(
     for (const way of ways) {
       if (peer !== undefined) absent.set(way, await refusalOf(peer, full, way))
     }
-    for (const [name, drafts] of [
-      ['full rows', full],
-      ['ragged rows', ragged(full)],
-    ] as const) {
+    // One row alone is not ragged.
+    const cases: [string, Int32Array[]][] = [['full rows', full]]
+    if (batch > 1) cases.push(['ragged rows', ragged(full)])
+    for (const [name, drafts] of cases) {
       const lengths = drafts.map((draft) => draft.length)
       const task = `one pass, ${name} of ${[...new Set([Math.min(...lengths), Math.max(...lengths)])].join(' to ')} tokens`
       say(`inference: ${size.name}, ${dtype}, encoder, ${name}`)

@@ -7,7 +7,7 @@ import { idTokenizer } from '../text/idTokenizer.js'
 import { builtInSpecial, builtInSpecialCount, type Tokenizer } from '../text/tokenizer.js'
 import type { BenchSize } from './benchSize.js'
 import type { Family, FamilyOptions, OpenFamily } from './family.js'
-import { openMerge } from './mergeRounds.js'
+import { openLevt, openMaskgit, openMerge } from './roundFamilies.js'
 
 const remediBlock = 32
 
@@ -22,6 +22,16 @@ export const families: readonly Family[] = [
     name: 'MERGE, one encoding',
     task: ({ size, rounds }) => `edit ${size.length} tokens, ${rounds} rounds`,
     open: (options) => openMerge(options, 'one', tokenizerOf(options)),
+  },
+  {
+    name: 'LevT',
+    task: ({ size, rounds }) => `edit ${size.length} tokens, ${rounds} rounds`,
+    open: (options) => openLevt(options, tokenizerOf(options)),
+  },
+  {
+    name: 'MaskGIT',
+    task: ({ size, rounds }) => `read ${size.length} tokens, write as many in ${rounds} rounds`,
+    open: (options) => openMaskgit(options, tokenizerOf(options)),
   },
   {
     name: 'RemeDi',

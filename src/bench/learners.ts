@@ -1,6 +1,8 @@
 // learners: every kind of model the training suite trains, each as a few lines of a table.
 
 import { GptModel } from '../baselines/gpt.js'
+import { LevtModel } from '../baselines/levt.js'
+import { MaskGitModel } from '../baselines/maskgit.js'
 import type { CommonRecipe } from '../config.js'
 import { MergeModel as Merge, type MergeModel, sessionOf } from '../model.js'
 import { parseConfig } from '../parseConfig.js'
@@ -38,15 +40,15 @@ export interface Learner {
 
 const learningRate = 1e-3
 // The quickstart's: the oracle's skeleton alone, one round, every draft the example's own.
+const fromDraft = { clip: 1, drafts: { task: 1, finished: 0, fragment: 0, subsequence: 0, noised: 0, empty: 0 } }
 const oneRound = {
+  ...fromDraft,
   learningRate,
   rounds: 1,
   ownDeletion: 0,
   ownFill: 0,
   subsequence: 0,
   gateNoise: 0,
-  clip: 1,
-  drafts: { task: 1, finished: 0, fragment: 0, subsequence: 0, noised: 0, empty: 0 },
   losses: { recon: 1, compression: 2, pointer: 2, gate: 0.1, length: 0.1 },
 }
 
@@ -64,6 +66,16 @@ export const learners: readonly Learner[] = [
     name: 'MERGE, one encoding',
     task: 'one round of five losses',
     open: async (options) => learning(await openMerge(options, 'one'), oneRound),
+  },
+  {
+    name: 'LevT',
+    task: 'the draft, its deletions, placeholders and tokens',
+    open: async (options) => learning(await LevtModel.create(plainOf(options)), { ...fromDraft, learningRate }),
+  },
+  {
+    name: 'MaskGIT',
+    task: 'masked tokens and the length of the target behind the draft',
+    open: async (options) => learning(await MaskGitModel.create(plainOf(options)), { learningRate }),
   },
   {
     name: 'RemeDi',
@@ -88,6 +100,11 @@ function openMerge({ size, dtype, threads }: LearnerOptions, encodings: 'one' | 
 
 /** What MERGE alone has in training: no blocks of their own for deleter and inserter, as in the quickstart. */
 export const mergeShape = (size: BenchSize) => ({ ...size.merge, deleter: 'linear', inserter: 'linear' }) as const
+
+const plainOf = ({ size, dtype, threads }: LearnerOptions) => {
+  const { layers, width, heads, feedForward, length } = size
+  return { layers, width, heads, feedForward, maxLength: length, dtype, threads, tokenizer: tokenizerOf(size) }
+}
 
 const streamOf = ({ size, dtype, threads }: LearnerOptions) => {
   const { layers, width, heads, feedForward, length } = size

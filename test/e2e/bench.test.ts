@@ -1,12 +1,14 @@
 // merge-lm bench on short rows: a file that its schema accepts, tables, a page, and what is refused.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { benchReport } from '../../src/bench/benchReport.js'
+import { editors } from '../../src/bench/editors.js'
 import { families } from '../../src/bench/families.js'
+import { learners } from '../../src/bench/learners.js'
 import { timedOps } from '../../src/bench/opTiming.js'
-import { runCommand } from './commandChild.js'
+import { runCommand, tinyRun, tinySentences } from './commandChild.js'
 
 let folder = ''
 beforeAll(() => {
@@ -57,9 +59,29 @@ test('training: each family takes steps; a peer that is missing is said to be mi
   })
   expect(code, errors).toBe(0)
   const { results } = benchReport.parse(JSON.parse(read('training.json')))
-  expect(results.filter(({ latencyMs }) => latencyMs !== null).length).toBeGreaterThanOrEqual(4)
+  const there = results.filter(({ latencyMs }) => latencyMs !== null)
+  expect(there.map(({ family }) => family)).toEqual(learners.map(({ name }) => name))
   expect(results.at(-1)).toMatchObject({ peer: 'PyTorch eager', latencyMs: null, tokensPerSecond: null })
   expect(output).toContain(`Missing: PyTorch eager (${python} cannot be run).`)
+})
+
+test('quality: each family is trained and judged, and the rules beside them', { timeout: 60_000 }, async () => {
+  writeFileSync(join(folder, 'sentences.txt'), tinySentences)
+  writeFileSync(join(folder, 'run.json'), JSON.stringify({ ...tinyRun, heldOut: 2 }))
+  const flags = ['--suite', 'quality', '--config', 'run.json', '--budget', '2steps', '--threads', '1']
+  const { code, errors, output } = await run(...flags, '--json', 'quality.json')
+  expect(code, errors).toBe(0)
+  const { results } = benchReport.parse(JSON.parse(read('quality.json')))
+  const rules = ['do nothing', 'capital and full stop', 'rules with four tables']
+  expect(results.map(({ family }) => family)).toEqual([...editors.map(({ name }) => name), ...rules])
+  for (const { figures = {}, family } of results) {
+    for (const name of ['exact', 'overCorrection']) {
+      expect(figures[name], family).toBeGreaterThanOrEqual(0)
+      expect(figures[name], family).toBeLessThanOrEqual(1)
+    }
+    if (!rules.includes(family)) expect(figures, family).toMatchObject({ steps: 2, parameters: expect.any(Number) })
+  }
+  expect(output).toContain('| do nothing |')
 })
 
 test('what is refused', async () => {

@@ -1,5 +1,5 @@
 // The benchmark without a model: statistics, turns, the file, tables, figures, the classical and the plain twins.
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { type BenchReport, type BenchResult, benchReport, resultOf } from '../../src/bench/benchReport.js'
 import { benchSize } from '../../src/bench/benchSize.js'
@@ -222,6 +222,19 @@ describe('twins and drafts', () => {
   test('a Python without the modules is said to have none of them', () => {
     expect(missingModules(['json'], '/nowhere/python')).toBe('/nowhere/python cannot be run')
     expect(missingModules(['json', 'no_such_module'])).toMatch(/no_such_module|cannot be run/)
+  })
+
+  test('every op with a reference is timed', () => {
+    const timed = readFileSync('native/op_timing.cc', 'utf8')
+    // What has kernels for a GPU alone is its reference here.
+    const headers = readdirSync('native/ops').filter((name) => {
+      return name.endsWith('.h') && !/^edit_/.test(name)
+    })
+    const ops = headers.flatMap((name) => [
+      ...readFileSync(`native/ops/${name}`, 'utf8').matchAll(/(\w+_reference)\(/g),
+    ])
+    expect(ops.length).toBeGreaterThan(9)
+    expect(ops.map(([, op = '']) => op).filter((op) => !timed.includes(`ops::${op}(`))).toEqual([])
   })
 
   test('what the peers need is listed', () => {
