@@ -19,6 +19,9 @@
 #include <string>
 #include <vector>
 
+// Its CHECK ends the process; whoever includes it later must not bring that one back.
+#include <c10/util/Logging.h>
+
 #include "error.h"
 
 namespace merge::check {
