@@ -2,7 +2,6 @@
 
 import type { z } from 'zod'
 import { checkBest, commonRecipe, updateRecord, withLength } from '../config.js'
-import { MergeError } from '../errors.js'
 import { packRows } from '../rows.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { valueAt } from '../training/schedule.js'
@@ -34,12 +33,6 @@ export function startRow({ special: { bos } }: Tokenizer): Int32Array {
   return bos < 0 ? new Int32Array(0) : Int32Array.of(bos)
 }
 
-/** Refuses a text before the source: a baseline reads sources alone. */
-export function refuseCondition({ condition }: TokenExample): void {
-  if (condition === undefined) return
-  throw new MergeError('ERR_INPUT', 'condition: expected examples of source and target alone, received a condition')
-}
-
 /** The task of a recipe; a row is `[bos, target, end]` or `[bos, source, sep, target, end]`. */
 export function gptTask(recipe: GptRecipe, tokenizer: Tokenizer, end: number): Task<GptFigures> {
   const before = (source: Int32Array | undefined): Int32Array =>
@@ -51,10 +44,7 @@ export function gptTask(recipe: GptRecipe, tokenizer: Tokenizer, end: number): T
     return { learned: whole.slice(Math.max(1, head.length)), whole }
   }
   return {
-    lengthOf(example) {
-      refuseCondition(example)
-      return before(example.source).length + example.target.length + 1
-    },
+    lengthOf: ({ source, target }) => before(source).length + target.length + 1,
     rows(batch) {
       const rows = batch.map(parts)
       return { drafts: packRows(rows.map(({ learned }) => learned)), targets: packRows(rows.map(({ whole }) => whole)) }

@@ -2,7 +2,6 @@
 
 import { z } from 'zod'
 import { checkBest, commonRecipe, number, recipeFields, updateRecord, withLength } from '../config.js'
-import { MergeError } from '../errors.js'
 import { drawnDrafts } from '../merge/mergeTask.js'
 import type { NativeRecord } from '../native.js'
 import { packRows } from '../rows.js'
@@ -85,12 +84,6 @@ export function levtTask(recipe: LevtRecipe, maxLength: number): Task<LevtFigure
   return {
     lengthOf: ({ target, source }) => Math.max(target.length, source?.length ?? 0),
     rows(batch, pool, step) {
-      if (batch.some(({ condition }) => condition !== undefined)) {
-        throw new MergeError(
-          'ERR_INPUT',
-          'condition: expected none for a model of family levt, whose only input is the draft',
-        )
-      }
       const drafts = drawnDrafts(recipe, maxLength, { batch, pool, step })
       return { drafts: packRows(drafts), targets: packRows(batch.map(({ target }) => target)) }
     },

@@ -8,7 +8,7 @@ import { packRows } from '../rows.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { valueAt } from '../training/schedule.js'
 import type { Task } from '../training/task.js'
-import { refuseCondition, sourceRow, startRow } from './gptTask.js'
+import { sourceRow, startRow } from './gptTask.js'
 import { trainingMasks } from './maskSchedule.js'
 
 /** How a mask-predict model is trained. */
@@ -43,10 +43,7 @@ export interface MaskGitFigures {
 export function maskgitTask(recipe: MaskGitRecipe, tokenizer: Tokenizer): Task<MaskGitFigures> {
   const { mask } = tokenizer.special
   return {
-    lengthOf(example) {
-      refuseCondition(example)
-      return Math.max(example.source?.length ?? 0, example.target.length)
-    },
+    lengthOf: ({ source, target }) => Math.max(source?.length ?? 0, target.length),
     rows(batch, _pool, step) {
       const drafts = batch.map(({ target }, row) => {
         const random = randomFrom(recipe.seed, step, row, 'masks')

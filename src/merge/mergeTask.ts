@@ -50,6 +50,7 @@ export function mergeTask(recipe: Recipe, model: MergeTaskModel): Task<MergeFigu
     )
   }
   return {
+    readsConditions: true,
     lengthOf: ({ target, source, condition }) =>
       isPretraining ? target.length : Math.max(target.length, source?.length ?? 0, condition?.length ?? 0),
     rows(batch, pool, step) {

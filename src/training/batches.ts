@@ -41,7 +41,7 @@ export interface BatchContext {
   /** Most tokens of a row. */
   readonly maxLength: number
   readonly recipe: Pick<CommonRecipe, 'seed' | 'batchRows' | 'batchTokens' | 'poolRows' | 'tooLong'>
-  readonly task: Pick<Task, 'lengthOf' | 'rows'>
+  readonly task: Pick<Task, 'lengthOf' | 'rows' | 'readsConditions'>
   /** Makes the draft of an example that has none of its own, anew in every epoch. */
   readonly corruption?: Corruption | undefined
   readonly start?: BatchPosition
@@ -157,6 +157,12 @@ function tokenized(
   const target = tokenizer.encode(example.target)
   const source = text === undefined ? undefined : tokenizer.encode(text)
   const condition = example.condition === undefined ? undefined : tokenizer.encode(example.condition)
+  if (condition !== undefined && context.task.readsConditions !== true) {
+    throw new MergeError(
+      'ERR_INPUT',
+      `data: condition: expected none, as this kind of model reads none, received one in row ${place.index} of epoch ${place.epoch}`,
+    )
+  }
   const tokens = { target, source, condition, example }
   const longest = context.task.lengthOf(tokens)
   if (longest <= context.maxLength) return tokens

@@ -56,8 +56,10 @@ export async function evaluateRemedi(
 ): Promise<RemediEvaluation> {
   const { reward, ...generating } = options
   const { steps } = parseConfig(generateConfig, generating, '')
-  const prompts = examples.map(({ source }, index) => {
+  const prompts = examples.map(({ source, condition }, index) => {
     if (source === undefined) throw new MergeError('ERR_INPUT', `example ${index}: expected a source, received none`)
+    if (condition !== undefined)
+      throw new MergeError('ERR_INPUT', `example ${index}: expected no condition, received one`)
     return { prompt: source, key: index }
   })
   const answers: Answer[] = []

@@ -59,6 +59,8 @@ export type ReadNumber = (name: string) => number
 
 /** What one kind of training does. Every method is a pure function of its arguments and of the recipe. */
 export interface Task<F extends Figures = Figures> {
+  /** Whether an example's condition is read. Absent: examples that have one are refused. */
+  readonly readsConditions?: boolean
   /** Tokens of the row, or rows, that an example needs; at most the model's `maxLength`. */
   lengthOf(example: TokenExample): number
   /** The rows of a step, as a function of the step; `pool` holds all examples that were read ahead. */

@@ -1,5 +1,6 @@
 // Batches: a pure function of data, seed and position; every row once an epoch; rows of like length together.
 import { describe, expect, it } from 'vitest'
+import { gptRecipe, gptTask } from '../../src/baselines/gptTask.js'
 import { modelConfig, recipe } from '../../src/config.js'
 import { mergeTask } from '../../src/merge/mergeTask.js'
 import { byteTokenizer } from '../../src/text/byteTokenizer.js'
@@ -106,6 +107,20 @@ describe('batches', () => {
     ],
   ])('refuses %s', async (_, data, message) => {
     await expect(take(1, data, context({ tooLong: 'drop' }))).rejects.toMatchObject({ code: 'ERR_INPUT', message })
+  })
+
+  it('gives conditions to a task that reads them, and refuses them for one that does not', async () => {
+    const data = [{ target: 'ab', condition: 'xyz' }, { target: 'abc' }]
+    const merge = context()
+    const [batch] = await take(1, data, merge)
+    const lengths = [...(batch?.conditions?.offsets ?? [])]
+    expect(lengths).toEqual([0, 3, 3])
+    expect(tokenizer.decode(batch?.conditions?.tokens ?? new Int32Array())).toBe('xyz')
+    const gpt = { ...merge, task: gptTask(gptRecipe.parse({}), tokenizer, tokenizer.special.eos) }
+    await expect(take(1, data.slice(0, 1), gpt)).rejects.toMatchObject({
+      code: 'ERR_INPUT',
+      message: 'data: condition: expected none, as this kind of model reads none, received one in row 0 of epoch 0',
+    })
   })
 
   it('refuses a stream that can be read only once', async () => {
