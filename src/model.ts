@@ -1,6 +1,5 @@
 // MergeModel: a model with its tokenizer, on one device; edits, writes and fills in text, round by round.
 
-import { join } from 'node:path'
 import { z } from 'zod'
 import {
   batchConfig,
@@ -30,12 +29,12 @@ import { type MergeFigures, mergeTask } from './merge/mergeTask.js'
 import { contextKey, RoundModel } from './merge/roundModel.js'
 import type { NativeRecord, NativeSession } from './native.js'
 import { filled, parameterCountOf, sessionKey } from './openModel.js'
-import { parseConfig } from './parseConfig.js'
+import { givenOf, parseConfig } from './parseConfig.js'
 import { openPretrained } from './pretrained/pretrained.js'
-import { checkpointError, readJson, verifyFolder, writeJson } from './savedFolder.js'
+import { checkpointError } from './savedFolder.js'
+import { givenTokenizer, readSavedModel, writeSavedModel } from './savedModel.js'
 import { openSession, type SessionStart } from './session.js'
 import type { Tokenizer } from './text/tokenizer.js'
-import { loadTokenizer, saveTokenizer } from './text/tokenizerFile.js'
 import type { Task, TrainableModel } from './training/task.js'
 
 /** How to make a model. */
@@ -114,9 +113,7 @@ export class MergeModel
   static async create(options: CreateOptions): Promise<MergeModel> {
     const { tokenizer, seed = 0, threads, ...rest } = options
     const config = parseConfig(modelConfig, rest, '')
-    if (typeof tokenizer?.encode !== 'function')
-      throw new MergeError('ERR_CONFIG', 'tokenizer: expected a tokenizer, received none')
-    return MergeModel.#open(config, tokenizer, { seed, threads })
+    return MergeModel.#open(config, givenTokenizer(tokenizer), { seed, threads })
   }
 
   /**
@@ -161,16 +158,10 @@ export class MergeModel
   static async load(folder: string, options: LoadOptions = {}): Promise<MergeModel> {
     const { threads, ...rest } = options
     const placement = parseConfig(placementConfig, rest, '')
-    await verifyFolder(folder)
-    const saved = await readJson(folder, 'config.json', savedConfig)
-    const config = {
-      ...saved.model,
-      dtype: placement.dtype ?? saved.model.dtype,
-      device: placement.device ?? saved.model.device,
-      matmulPrecision: placement.matmulPrecision ?? saved.model.matmulPrecision,
-    }
-    const model = await MergeModel.#open(config, await loadTokenizer(folder), { seed: 0, threads }, saved.pretrained)
-    return filled(model, (session) => session.load(join(folder, 'model.safetensors'), 'model'))
+    const { saved, tokenizer, weights } = await readSavedModel(folder, savedConfig)
+    const config = { ...saved.model, ...givenOf(placement) }
+    const model = await MergeModel.#open(config, tokenizer, { seed: 0, threads }, saved.pretrained)
+    return filled(model, (session) => session.load(weights, 'model'))
   }
 
   static async #open(config: ModelConfig, tokenizer: Tokenizer, start: SessionStart, pretrained = false) {
@@ -187,14 +178,9 @@ export class MergeModel
 
   /** Writes the model's files, without a manifest, into a folder that is being written. */
   override async writeFiles(folder: string): Promise<void> {
-    await writeJson(folder, 'config.json', {
-      format: 1,
-      family: this.family,
-      pretrained: this.pretrained,
-      model: this.config,
-    })
-    await saveTokenizer(this.tokenizer, folder)
-    await this[sessionKey].save(join(folder, 'model.safetensors'), 'model')
+    const { family, pretrained, tokenizer } = this
+    const config = { family, pretrained, model: this.config }
+    await writeSavedModel(folder, { config, tokenizer }, (file) => this[sessionKey].save(file, 'model'))
   }
 
   /** Continues a prompt at its end; the prompt itself never changes. Default mode `gen`. */

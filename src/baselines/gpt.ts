@@ -1,6 +1,5 @@
 // GptModel: an autoregressive model of LLaMA blocks with its tokenizer: what editing models are compared with.
 
-import { join } from 'node:path'
 import { z } from 'zod'
 import { placementConfig } from '../config.js'
 import type { EditingModel, Editor, EditResult } from '../editor.js'
@@ -10,10 +9,9 @@ import { filled, OpenModel, parameterCountOf, sessionKey } from '../openModel.js
 import { givenOf, parseConfig } from '../parseConfig.js'
 import { readStream } from '../pretrained/streamWeights.js'
 import { editTexts } from '../rewriting.js'
-import { readJson, verifyFolder, writeJson } from '../savedFolder.js'
+import { givenTokenizer, readSavedModel, writeSavedModel } from '../savedModel.js'
 import { openSession, type SessionStart } from '../session.js'
 import type { Tokenizer } from '../text/tokenizer.js'
-import { loadTokenizer, saveTokenizer } from '../text/tokenizerFile.js'
 import type { Task, TrainableModel } from '../training/task.js'
 import { type GptConfig, type GptOptions, gptConfig, gptRecord } from './gptConfig.js'
 import { type GptEditOptions, gptEditor } from './gptEdit.js'
@@ -72,9 +70,8 @@ export class GptModel
 
   /** A new model with random weights. */
   static async create(options: GptCreateOptions): Promise<GptModel> {
-    const { tokenizer, seed = 0, threads, ...rest } = options
-    if (typeof tokenizer?.encode !== 'function')
-      throw new MergeError('ERR_CONFIG', 'tokenizer: expected a tokenizer, received none')
+    const { tokenizer: given, seed = 0, threads, ...rest } = options
+    const tokenizer = givenTokenizer(given)
     const config = parseConfig(gptConfig, rest, '')
     return GptModel.#open({ config, tokenizer, start: 'random' }, { seed, threads })
   }
@@ -83,12 +80,10 @@ export class GptModel
   static async load(folder: string, options: GptLoadOptions = {}): Promise<GptModel> {
     const { threads, ...rest } = options
     const placement = parseConfig(loadConfig, rest, '')
-    await verifyFolder(folder)
-    const saved = await readJson(folder, 'config.json', savedConfig)
+    const { saved, tokenizer, weights } = await readSavedModel(folder, savedConfig)
     const config = { ...saved.model, ...givenOf(placement) }
-    const tokenizer = await loadTokenizer(folder)
     const model = await GptModel.#open({ config, tokenizer, start: 'blank' }, { seed: 0, threads })
-    return filled(model, (session) => session.load(join(folder, 'model.safetensors'), 'model'))
+    return filled(model, (session) => session.load(weights, 'model'))
   }
 
   /**
@@ -139,9 +134,9 @@ export class GptModel
 
   /** Writes the model's files, without a manifest, into a folder that is being written. */
   override async writeFiles(folder: string): Promise<void> {
-    await writeJson(folder, 'config.json', { format: 1, family: this.family, model: this.config })
-    await saveTokenizer(this.tokenizer, folder)
-    await this[sessionKey].save(join(folder, 'model.safetensors'), 'model')
+    const config = { family: this.family, model: this.config }
+    const { tokenizer } = this
+    await writeSavedModel(folder, { config, tokenizer }, (file) => this[sessionKey].save(file, 'model'))
   }
 
   /**

@@ -1,17 +1,14 @@
 // LevtModel: a Levenshtein Transformer with its tokenizer: delete, insert placeholders, fill them, round by round.
 
-import { join } from 'node:path'
 import { z } from 'zod'
 import { placementConfig } from '../config.js'
-import { MergeError } from '../errors.js'
 import { contextKey, RoundModel } from '../merge/roundModel.js'
 import type { NativeSession } from '../native.js'
 import { filled, parameterCountOf, sessionKey } from '../openModel.js'
 import { givenOf, parseConfig } from '../parseConfig.js'
-import { readJson, verifyFolder, writeJson } from '../savedFolder.js'
+import { givenTokenizer, readSavedModel, writeSavedModel } from '../savedModel.js'
 import { openSession, type SessionStart } from '../session.js'
 import type { Tokenizer } from '../text/tokenizer.js'
-import { loadTokenizer, saveTokenizer } from '../text/tokenizerFile.js'
 import type { Task, TrainableModel } from '../training/task.js'
 import {
   type LevtConfig,
@@ -74,20 +71,17 @@ export class LevtModel
   static async create(options: LevtCreateOptions): Promise<LevtModel> {
     const { tokenizer, seed = 0, threads, ...rest } = options
     const config = parseConfig(levtConfig, rest, '')
-    if (typeof tokenizer?.encode !== 'function')
-      throw new MergeError('ERR_CONFIG', 'tokenizer: expected a tokenizer, received none')
-    return LevtModel.#open(config, tokenizer, { seed, threads })
+    return LevtModel.#open(config, givenTokenizer(tokenizer), { seed, threads })
   }
 
   /** Loads a folder that `save` or a training run wrote; every file is verified first. */
   static async load(folder: string, options: LevtLoadOptions = {}): Promise<LevtModel> {
     const { threads, ...rest } = options
     const placement = parseConfig(placementConfig, rest, '')
-    await verifyFolder(folder)
-    const saved = await readJson(folder, 'config.json', savedConfig)
+    const { saved, tokenizer, weights } = await readSavedModel(folder, savedConfig)
     const config = { ...saved.model, ...givenOf(placement) }
-    const model = await LevtModel.#open(config, await loadTokenizer(folder), { seed: 0, threads })
-    return filled(model, (session) => session.load(join(folder, 'model.safetensors'), 'model'))
+    const model = await LevtModel.#open(config, tokenizer, { seed: 0, threads })
+    return filled(model, (session) => session.load(weights, 'model'))
   }
 
   static async #open(config: LevtConfig, tokenizer: Tokenizer, start: SessionStart): Promise<LevtModel> {
@@ -104,9 +98,9 @@ export class LevtModel
 
   /** Writes the model's files, without a manifest, into a folder that is being written. */
   override async writeFiles(folder: string): Promise<void> {
-    await writeJson(folder, 'config.json', { format: 1, family: this.family, model: this.config })
-    await saveTokenizer(this.tokenizer, folder)
-    await this[sessionKey].save(join(folder, 'model.safetensors'), 'model')
+    const config = { family: this.family, model: this.config }
+    const { tokenizer } = this
+    await writeSavedModel(folder, { config, tokenizer }, (file) => this[sessionKey].save(file, 'model'))
   }
 
   override get [contextKey]() {

@@ -1,18 +1,16 @@
 // MaskGitModel: a mask-predict model with its tokenizer: it writes whole targets in a few rounds, in any order.
 
-import { join } from 'node:path'
 import { z } from 'zod'
 import { placementConfig } from '../config.js'
 import type { EditingModel, Editor, EditResult, Round } from '../editor.js'
 import { MergeError } from '../errors.js'
 import type { NativeSession } from '../native.js'
 import { filled, OpenModel, parameterCountOf, sessionKey } from '../openModel.js'
-import { parseConfig } from '../parseConfig.js'
+import { givenOf, parseConfig } from '../parseConfig.js'
 import { editTexts } from '../rewriting.js'
-import { readJson, verifyFolder, writeJson } from '../savedFolder.js'
+import { givenTokenizer, readSavedModel, writeSavedModel } from '../savedModel.js'
 import { openSession, type SessionStart } from '../session.js'
 import type { Tokenizer } from '../text/tokenizer.js'
-import { loadTokenizer, saveTokenizer } from '../text/tokenizerFile.js'
 import type { Task, TrainableModel } from '../training/task.js'
 import { type MaskGitConfig, type MaskGitOptions, maskgitConfig, maskgitRecord } from './maskgitConfig.js'
 import { freeTarget, maskgitEditor } from './maskgitEdit.js'
@@ -67,9 +65,8 @@ export class MaskGitModel
 
   /** A new model with random weights. The tokenizer needs a mask, a begin and a separator. */
   static async create(options: MaskGitCreateOptions): Promise<MaskGitModel> {
-    const { tokenizer, seed = 0, threads, ...rest } = options
-    if (typeof tokenizer?.encode !== 'function')
-      throw new MergeError('ERR_CONFIG', 'tokenizer: expected a tokenizer, received none')
+    const { tokenizer: given, seed = 0, threads, ...rest } = options
+    const tokenizer = givenTokenizer(given)
     const config = parseConfig(maskgitConfig, rest, '')
     return MaskGitModel.#open({ config, tokenizer, start: 'random' }, { seed, threads })
   }
@@ -77,19 +74,11 @@ export class MaskGitModel
   /** Loads a folder that `save` or a training run wrote; every file is verified first. */
   static async load(folder: string, options: MaskGitLoadOptions = {}): Promise<MaskGitModel> {
     const { threads, ...rest } = options
-    const { dtype, device, matmulPrecision, weightDtype } = parseConfig(loadConfig, rest, '')
-    await verifyFolder(folder)
-    const { model: saved } = await readJson(folder, 'config.json', savedConfig)
-    const config = {
-      ...saved,
-      dtype: dtype ?? saved.dtype,
-      device: device ?? saved.device,
-      matmulPrecision: matmulPrecision ?? saved.matmulPrecision,
-      weightDtype: weightDtype ?? saved.weightDtype,
-    }
-    const tokenizer = await loadTokenizer(folder)
+    const placement = parseConfig(loadConfig, rest, '')
+    const { saved, tokenizer, weights } = await readSavedModel(folder, savedConfig)
+    const config = { ...saved.model, ...givenOf(placement) }
     const model = await MaskGitModel.#open({ config, tokenizer, start: 'blank' }, { seed: 0, threads })
-    return filled(model, (session) => session.load(join(folder, 'model.safetensors'), 'model'))
+    return filled(model, (session) => session.load(weights, 'model'))
   }
 
   static async #open(
@@ -121,9 +110,9 @@ export class MaskGitModel
 
   /** Writes the model's files, without a manifest, into a folder that is being written. */
   override async writeFiles(folder: string): Promise<void> {
-    await writeJson(folder, 'config.json', { format: 1, family: this.family, model: this.config })
-    await saveTokenizer(this.tokenizer, folder)
-    await this[sessionKey].save(join(folder, 'model.safetensors'), 'model')
+    const config = { family: this.family, model: this.config }
+    const { tokenizer } = this
+    await writeSavedModel(folder, { config, tokenizer }, (file) => this[sessionKey].save(file, 'model'))
   }
 
   /** Writes the target of a source and yields every round as it ends; stop early with `break`. */

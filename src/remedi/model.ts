@@ -1,6 +1,5 @@
 // RemediModel: a RemeDi model with its tokenizer, on one device; generates by blocks, and knows which tokens to doubt.
 
-import { join } from 'node:path'
 import { z } from 'zod'
 import { type LoraOptions, loraConfig } from '../config/lora.js'
 import { placementConfig } from '../config.js'
@@ -9,11 +8,11 @@ import { MergeError } from '../errors.js'
 import type { NativeSession } from '../native.js'
 import { filled, OpenModel, sessionKey } from '../openModel.js'
 import { givenOf, parseConfig } from '../parseConfig.js'
-import { readJson, verifyFolder, writeFolder, writeJson } from '../savedFolder.js'
+import { writeFolder } from '../savedFolder.js'
+import { givenTokenizer, readSavedModel, writeSavedModel } from '../savedModel.js'
 import { openSession, type SessionStart } from '../session.js'
 import type { ChatTemplate } from '../text/chatTemplate.js'
 import type { Tokenizer } from '../text/tokenizer.js'
-import { loadTokenizer, saveTokenizer } from '../text/tokenizerFile.js'
 import type { Task, TrainableModel } from '../training/task.js'
 import type { Answer } from './answer.js'
 import { chatTemplateOf } from './chat.js'
@@ -111,9 +110,8 @@ export class RemediModel
 
   /** A new model with random weights. */
   static async create(options: RemediCreateOptions): Promise<RemediModel> {
-    const { tokenizer, seed = 0, threads, ...rest } = options
-    if (typeof tokenizer?.encode !== 'function')
-      throw new MergeError('ERR_CONFIG', 'tokenizer: expected a tokenizer, received none')
+    const { tokenizer: given, seed = 0, threads, ...rest } = options
+    const tokenizer = givenTokenizer(given)
     const config = parseConfig(remediConfig, rest, '')
     return RemediModel.#open({ config, tokenizer, start: 'random' }, { seed, threads })
   }
@@ -122,18 +120,15 @@ export class RemediModel
   static async load(folder: string, options: RemediLoadOptions = {}): Promise<RemediModel> {
     const { threads, seed = 0, ...rest } = options
     const placement = parseConfig(loadConfig, rest, '')
-    await verifyFolder(folder)
-    const saved = await readJson(folder, 'config.json', savedConfig)
+    const { saved, tokenizer, weights } = await readSavedModel(folder, savedConfig)
     if (saved.model.lora !== undefined && placement.lora !== undefined) {
       throw new MergeError('ERR_CONFIG', 'lora: expected none, as this model has updates; save it merged first')
     }
     const config = { ...saved.model, ...givenOf(placement) }
     const attachments = await readAttachments(folder)
-    const opened = { config, tokenizer: await loadTokenizer(folder), start: 'blank' as const, attachments }
-    const model = await RemediModel.#open(opened, { seed, threads })
-    const file = join(folder, 'model.safetensors')
+    const model = await RemediModel.#open({ config, tokenizer, start: 'blank', attachments }, { seed, threads })
     return filled(model, (session) =>
-      placement.lora === undefined ? session.load(file, 'model') : beginLora(session, file),
+      placement.lora === undefined ? session.load(weights, 'model') : beginLora(session, weights),
     )
   }
 
@@ -217,11 +212,11 @@ export class RemediModel
   async #write(folder: string, { mergeLora }: { readonly mergeLora: boolean }): Promise<void> {
     const { lora, ...whole } = this.config
     const isMerged = mergeLora && lora !== undefined
-    await writeJson(folder, 'config.json', { format: 1, family: this.family, model: isMerged ? whole : this.config })
-    await saveTokenizer(this.tokenizer, folder)
+    const config = { family: this.family, model: isMerged ? whole : this.config }
     await writeAttachments(folder, this.attachments)
-    const file = join(folder, 'model.safetensors')
-    await (isMerged ? saveMerged(this[sessionKey], file) : this[sessionKey].save(file, 'model'))
+    await writeSavedModel(folder, { config, tokenizer: this.tokenizer }, (file) =>
+      isMerged ? saveMerged(this[sessionKey], file) : this[sessionKey].save(file, 'model'),
+    )
   }
 
   /**

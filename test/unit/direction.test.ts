@@ -13,7 +13,7 @@ const layersOfSrc: readonly (readonly string[])[] = [
   ['config'],
   ['openModel', 'session'],
   ['ops/', 'text/'],
-  ['editor'],
+  ['editor', 'savedModel'],
   ['rewriting', 'pretrained/'],
   ['training/task'],
   ['merge/', 'remedi/'],
