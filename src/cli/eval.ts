@@ -18,6 +18,7 @@ import { evaluationTable } from './evaluationTable.js'
 import { type DenoiseFlags, denoiseFlagNames, takesDenoising } from './generateBlocks.js'
 import { holdInterrupts } from './interrupt.js'
 import {
+  loopFlagNames,
   type ModelFlags,
   numberOf,
   openModel,
@@ -108,9 +109,7 @@ function editingOptions(kind: FolderKind, flags: EvalFlags, signal: AbortSignal)
 
 const mergeFlagNames = [
   'mode',
-  'maxRounds',
-  'editThreshold',
-  'keepThreshold',
+  ...loopFlagNames,
   'corruption',
   'corruptionSeed',
 ] as const satisfies readonly (keyof EvalFlags)[]

@@ -9,6 +9,7 @@ import { type DenoiseFlags, denoiseFlagNames, generateBlocks, takesDenoising } f
 import { generateTokens } from './generateTokens.js'
 import {
   type AnyModelFlags,
+  loopFlagNames,
   openModel,
   type RefineFlags,
   refineOptions,
@@ -35,7 +36,7 @@ export function addGenerate(program: Command): void {
       const kind = await folderKind(flags.model)
       if (kind === 'gpt') return generateTokens(prompt, flags)
       if (kind !== 'merge') {
-        refuse(flags, ['maxRounds', 'editThreshold', 'keepThreshold'], 'merge')
+        refuse(flags, loopFlagNames, 'merge')
         return generateBlocks(prompt, flags)
       }
       refuse(flags, denoiseFlagNames, 'remedi')

@@ -32,6 +32,15 @@ export interface RefineFlags {
   readonly condition?: string
 }
 
+/** Flags of a refinement loop that mean nothing to a model which only writes on. */
+export const loopFlagNames = [
+  'maxRounds',
+  'editThreshold',
+  'keepThreshold',
+  'fillThreshold',
+  'condition',
+] as const satisfies readonly (keyof RefineFlags)[]
+
 /** Adds --model, --device, --dtype and --threads. */
 export function takesModel(command: Command): Command {
   return command

@@ -46,6 +46,19 @@ describe('edit', () => {
     expect(jsonLines(output)).toHaveLength(3)
   })
 
+  test('a condition is read, and never part of the text', async () => {
+    const traced = async (...more: string[]) =>
+      jsonLines((await command(['edit', '-m', 'tiny', '--trace', '--json', ...more, 'a fox'])).output)[0]
+    const [alone, behind] = await Promise.all([traced(), traced('--condition', 'the dog')])
+    expect(behind.trace[0].gate).not.toBe(alone.trace[0].gate)
+    expect(applyEdits('a fox', behind.edits)).toBe(behind.text)
+    const { code, errors } = await runCommand(['edit', '-m', 'tiny', '--condition', 'fox '.repeat(20), 'a fox'], {
+      cwd: folder,
+    })
+    expect(code).toBe(3)
+    expect(errors).toContain('condition: expected at most 48 tokens (maxLength), received')
+  })
+
   test('locked spans stay', async () => {
     const { output } = await command([
       'edit',

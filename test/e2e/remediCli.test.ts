@@ -86,6 +86,12 @@ describe('generate', () => {
       ['generate', '-m', checkpoint.path, '--max-rounds', '2', '5'],
       'max-rounds: expected a model of family',
     )
+    for (const flag of ['condition', 'fill-threshold']) {
+      await refused(
+        ['generate', '-m', checkpoint.path, `--${flag}`, '1', '5'],
+        `${flag}: expected a model of family merge`,
+      )
+    }
     await refused(['generate', '-m', 'tiny', '--steps', '2', 'a'], 'steps: expected a model of family remedi')
     await refused(['generate', '-m', checkpoint.path, '--sampler', 'best', '5'], 'sampler: expected "fixed"')
     await refused(['inspect', '-m', checkpoint.path, '--tokens', '5', '--outputs', 'gate'], 'outputs: expected some of')
