@@ -16,6 +16,8 @@
 #include "checks.h"
 #include "family.h"
 #include "guard.h"
+#include "memory_pool.h"
+#include "nn/prepared.h"
 #include "nn/weight_import.h"
 #include "nn/weights.h"
 #include "optim/adamw.h"
@@ -26,6 +28,7 @@ struct Session::State {
   explicit State(const Record& config) : family(make_family(config)) {}
   std::unique_ptr<Family> family;
   AdamW optimizer;
+  nn::Prepared prepared;
 };
 
 namespace {
@@ -33,6 +36,26 @@ namespace {
 // libtorch keeps this one setting for the whole process, so every call states its own; calls never run side by side.
 void use_precision_of(const Family& family) {
   at::globalContext().setFloat32MatmulPrecision(family.placement().half_products ? "medium" : "highest");
+}
+
+void check_running(const std::atomic<bool>& cancelled, const char* what) {
+  if (cancelled.load()) throw Error("ERR_ABORTED", std::string("the ") + what + " was cancelled");
+}
+
+// A call that learns nothing.
+template <typename State, typename Call>
+auto reading(State& state, Call&& call) {
+  use_precision_of(*state.family);
+  const at::NoGradGuard no_grad;
+  const nn::UsePrepared use(state.prepared);
+  return call(*state.family);
+}
+
+// A call that changes weights, or some of them before it fails.
+template <typename State, typename Call>
+auto changing(State& state, Call&& call) {
+  state.prepared.clear();
+  return call(state.family->parameters());
 }
 
 // What the optimizer gets; NaN fits no range.
@@ -87,6 +110,7 @@ std::map<std::string, NamedArray> host_arrays(const std::map<std::string, Tensor
 template <typename State, typename Learn>
 Record updated(State& state, const Record& step, Learn&& learn) {
   const auto start = std::chrono::steady_clock::now();
+  state.prepared.clear();
   Family& family = *state.family;
   use_precision_of(family);
   check_update(step);
@@ -115,7 +139,10 @@ Record updated(State& state, const Record& step, Learn&& learn) {
 }  // namespace
 
 Session::Session(const Record& config) : state_(guarded([&] { return std::make_unique<State>(config); })) {}
-Session::~Session() = default;
+Session::~Session() {
+  state_.reset();
+  empty_memory_pool();
+}
 
 Record Session::train_step(const Record& step, const TrainBatch& batch) {
   return guarded([&] {
@@ -130,45 +157,35 @@ Record Session::policy_step(const Record& step, const Trajectory& run) {
 
 std::map<std::string, NamedArray> Session::policy_logs(const Record& options, const Trajectory& run) {
   return guarded([&] {
-    if (cancelled.load()) throw Error("ERR_ABORTED", "the reading was cancelled");
-    use_precision_of(*state_->family);
-    at::NoGradGuard no_grad;
-    return host_arrays(state_->family->policy_logs(options, run));
+    check_running(cancelled, "reading");
+    return reading(*state_, [&](Family& family) { return host_arrays(family.policy_logs(options, run)); });
   });
 }
 
 Record Session::evaluate(const Record& step, const TrainBatch& batch) {
   return guarded([&] {
-    use_precision_of(*state_->family);
-    at::NoGradGuard no_grad;
-    return state_->family->run(step, batch, /*learn=*/false, cancelled);
+    return reading(*state_, [&](Family& family) { return family.run(step, batch, /*learn=*/false, cancelled); });
   });
 }
 
 RoundOutput Session::refine_round(const Record& options, const RoundInput& input) {
   return guarded([&] {
-    if (cancelled.load()) throw Error("ERR_ABORTED", "the round was cancelled");
-    use_precision_of(*state_->family);
-    at::NoGradGuard no_grad;
-    return state_->family->refine_round(options, input);
+    check_running(cancelled, "round");
+    return reading(*state_, [&](Family& family) { return family.refine_round(options, input); });
   });
 }
 
 DenoiseOutput Session::denoise(const Record& options, const DenoiseInput& input) {
   return guarded([&] {
-    if (cancelled.load()) throw Error("ERR_ABORTED", "the denoising step was cancelled");
-    use_precision_of(*state_->family);
-    at::NoGradGuard no_grad;
-    return state_->family->denoise(options, input);
+    check_running(cancelled, "denoising step");
+    return reading(*state_, [&](Family& family) { return family.denoise(options, input); });
   });
 }
 
 void Session::remember(const CachedRows& input) {
   guarded([&] {
-    if (cancelled.load()) throw Error("ERR_ABORTED", "the reading was cancelled");
-    use_precision_of(*state_->family);
-    at::NoGradGuard no_grad;
-    state_->family->remember(input);
+    check_running(cancelled, "reading");
+    reading(*state_, [&](Family& family) { family.remember(input); });
   });
 }
 
@@ -178,36 +195,28 @@ void Session::forget(int64_t generation, const std::vector<int32_t>& slots) {
 
 NextOutput Session::next_tokens(const Record& options, const NextInput& input) {
   return guarded([&] {
-    if (cancelled.load()) throw Error("ERR_ABORTED", "the writing was cancelled");
-    use_precision_of(*state_->family);
-    at::NoGradGuard no_grad;
-    return state_->family->next_tokens(options, input, cancelled);
+    check_running(cancelled, "writing");
+    return reading(*state_, [&](Family& family) { return family.next_tokens(options, input, cancelled); });
   });
 }
 
 LengthOutput Session::predict_lengths(const Record& options, const CachedRows& sources) {
   return guarded([&] {
-    if (cancelled.load()) throw Error("ERR_ABORTED", "the reading was cancelled");
-    use_precision_of(*state_->family);
-    at::NoGradGuard no_grad;
-    return state_->family->predict_lengths(options, sources);
+    check_running(cancelled, "reading");
+    return reading(*state_, [&](Family& family) { return family.predict_lengths(options, sources); });
   });
 }
 
 std::map<std::string, NamedArray> Session::inspect(const Rows& rows, const std::vector<std::string>& outputs) {
-  return guarded([&] {
-    use_precision_of(*state_->family);
-    at::NoGradGuard no_grad;
-    return host_arrays(state_->family->inspect(rows, outputs));
-  });
+  return guarded(
+      [&] { return reading(*state_, [&](Family& family) { return host_arrays(family.inspect(rows, outputs)); }); });
 }
 
 std::map<std::string, NamedArray> Session::inspect_behind(const Rows& prompts, const Rows& rows, const std::string& way,
                                                           const std::vector<std::string>& outputs) {
   return guarded([&] {
-    use_precision_of(*state_->family);
-    at::NoGradGuard no_grad;
-    return host_arrays(state_->family->inspect_behind(prompts, rows, way, outputs));
+    return reading(*state_,
+                   [&](Family& family) { return host_arrays(family.inspect_behind(prompts, rows, way, outputs)); });
   });
 }
 
@@ -220,13 +229,18 @@ void Session::save(const std::string& path, const std::string& part) {
 
 void Session::load(const std::string& path, const std::string& part) {
   guarded([&] {
-    const auto& parameters = state_->family->parameters();
-    nn::load_tensors(path, part == "optimizer" ? state_->optimizer.entries(parameters) : parameters.entries());
+    changing(*state_, [&](const nn::Parameters& parameters) {
+      nn::load_tensors(path, part == "optimizer" ? state_->optimizer.entries(parameters) : parameters.entries());
+    });
   });
 }
 
 void Session::read_pieces(const std::string& path, const WeightPieces& pieces) {
-  guarded([&] { nn::read_pieces(path, checked_pieces(pieces), state_->family->parameters().entries()); });
+  guarded([&] {
+    changing(*state_, [&](const nn::Parameters& parameters) {
+      nn::read_pieces(path, checked_pieces(pieces), parameters.entries());
+    });
+  });
 }
 
 void Session::write_pieces(const std::string& path, const WeightPieces& pieces, const std::string& dtype) {
@@ -238,13 +252,14 @@ void Session::write_pieces(const std::string& path, const WeightPieces& pieces, 
 
 void Session::draw(const std::vector<std::string>& names) {
   guarded([&] {
-    const auto& parameters = state_->family->parameters();
-    for (const std::string& name : names) {
-      const auto found = std::find_if(parameters.entries().begin(), parameters.entries().end(),
-                                      [&](const auto& entry) { return entry.name == name; });
-      if (found == parameters.entries().end()) throw Error("ERR_INPUT", name + ": this model has no such parameter");
-      parameters.draw(*found);
-    }
+    changing(*state_, [&](const nn::Parameters& parameters) {
+      for (const std::string& name : names) {
+        const auto found = std::find_if(parameters.entries().begin(), parameters.entries().end(),
+                                        [&](const auto& entry) { return entry.name == name; });
+        if (found == parameters.entries().end()) throw Error("ERR_INPUT", name + ": this model has no such parameter");
+        parameters.draw(*found);
+      }
+    });
   });
 }
 
@@ -260,7 +275,7 @@ void Session::import_weights(const std::vector<Record>& sources) {
                                       : nn::WeightSource::Use::kAdded,
                       source.integer("rows")});
     }
-    nn::import_tensors(state_->family->parameters().entries(), plan);
+    changing(*state_, [&](const nn::Parameters& parameters) { nn::import_tensors(parameters.entries(), plan); });
   });
 }
 
@@ -281,6 +296,8 @@ Record Session::memory() const {
   record.set("gradientBytes", gradients);
   record.set("optimizerBytes", state_->optimizer.bytes());
   record.set("cacheBytes", state_->family->cache_bytes());
+  record.set("preparedBytes", state_->prepared.bytes());
+  record.set("pooledBytes", pooled_bytes());
   return record;
 }
 
@@ -291,7 +308,10 @@ void begin_compute_thread(int64_t threads) {
   guarded([&] {
     // Once per process; libtorch throws on a second setting, and nothing here runs operators side by side.
     static std::once_flag once;
-    std::call_once(once, [] { at::set_num_interop_threads(1); });
+    std::call_once(once, [] {
+      at::set_num_interop_threads(1);
+      use_memory_pool();
+    });
     at::set_num_threads(static_cast<int>(threads));
   });
 }

@@ -175,7 +175,8 @@ class Session {
   void draw(const std::vector<std::string>& parameters);
 
   std::vector<ParameterInfo> parameters() const;
-  // parameterBytes, gradientBytes, optimizerBytes, cacheBytes: what this session holds now.
+  // parameterBytes, gradientBytes, optimizerBytes, cacheBytes, preparedBytes (matrices in a half-width model's own
+  // order): what this session holds now; pooledBytes: what all sessions keep for their next tensors.
   Record memory() const;
 
   std::atomic<bool> cancelled{false};

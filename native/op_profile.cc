@@ -33,9 +33,16 @@ struct Recorder {
 thread_local Recorder recorder;
 
 std::string kind_of(const char* op, const Frame* outer) {
-  static const std::set<std::string_view> products{"aten::mm",  "aten::addmm",   "aten::bmm",
-                                                   "aten::mv",  "aten::baddbmm", "aten::addmm_",
-                                                   "aten::dot", "aten::linear",  "aten::_addmm_activation"};
+  static const std::set<std::string_view> products{"aten::mm",
+                                                   "aten::addmm",
+                                                   "aten::bmm",
+                                                   "aten::mv",
+                                                   "aten::baddbmm",
+                                                   "aten::addmm_",
+                                                   "aten::dot",
+                                                   "aten::linear",
+                                                   "aten::_addmm_activation",
+                                                   "mkldnn::_linear_pointwise"};
   const std::string_view name(op);
   const bool is_inside = outer && outer->name == "attention";
   if (is_inside || name.find("ttention") != std::string_view::npos) return "attention";

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <functional>
 
+#include "nn/prepared.h"
+#include "nn/product.h"
 #include "ops/bernoulli_st.h"
 #include "ops/cached_attention.h"
 #include "ops/counts_st.h"
@@ -134,16 +136,20 @@ Contest counts_st(const Shape& s) {
 
 Contest encoder_gemms(const Shape& s) {
   const Tensor x = s.values({s.tokens(), s.width}), inner = s.values({s.tokens(), s.feed_forward});
-  const Tensor qkv = s.values({3 * s.width, s.width}), output = s.values({s.width, s.width}),
-               gate_up = s.values({2 * s.feed_forward, s.width}), down = s.values({s.width, s.feed_forward});
+  const auto weight = [&](int64_t outputs, int64_t inputs) { return s.values({outputs, inputs}).to(at::kFloat); };
+  const Tensor qkv = weight(3 * s.width, s.width), output = weight(s.width, s.width),
+               gate_up = weight(2 * s.feed_forward, s.width), down = weight(s.width, s.feed_forward);
   const int64_t layers = s.layers;
+  // As inference has them: where they are narrower than the weights, in the order that the processor wants.
+  const auto prepared = std::make_shared<nn::Prepared>();
   return {[=] {
+            const nn::UsePrepared use(*prepared);
             Tensor last;
             for (int64_t layer = 0; layer < layers; ++layer) {
-              at::linear(x, qkv);
-              at::linear(x, output);
-              at::linear(x, gate_up);
-              last = at::linear(inner, down);
+              nn::project(x, qkv);
+              nn::project(x, output);
+              nn::project(x, gate_up);
+              last = nn::project(inner, down);
             }
             return last;
           },

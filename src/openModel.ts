@@ -30,7 +30,10 @@ export abstract class OpenModel {
     await writeFolder(folder, { kind: 'model' }, (temporary) => this.writeFiles(temporary))
   }
 
-  /** Bytes this model holds: parameters, gradients, optimizer state, caches. */
+  /**
+   * Bytes this model holds: parameters, gradients, optimizer state, caches, and what inference in bfloat16 multiplies with
+   * (preparedBytes). pooledBytes are what all models of the process keep for their next tensors.
+   */
   async memory(): Promise<Readonly<Record<string, number>>> {
     return this[sessionKey].memory()
   }

@@ -3,6 +3,7 @@
 
 #include "checks.h"
 #include "nn/encoder_config.h"
+#include "nn/product.h"
 
 namespace merge::baselines {
 

@@ -6,6 +6,7 @@
 
 #include "checks.h"
 #include "nn/packed.h"
+#include "nn/product.h"
 
 namespace merge::baselines {
 namespace {

@@ -10,6 +10,7 @@
 
 #include "error.h"
 #include "nn/packed.h"
+#include "nn/product.h"
 
 namespace merge::baselines {
 namespace {

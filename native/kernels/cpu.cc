@@ -4,26 +4,10 @@
 #include <cmath>
 #include <cstring>
 
-#include "kernels/exp.h"
-
-// One build serves every x86-64: the loader picks the widest version that the processor has.
-#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
-#define MERGE_VECTOR __attribute__((target_clones("avx512f", "avx2,fma", "default")))
-#else
-#define MERGE_VECTOR
-#endif
+#include "kernels/vector.h"
 
 namespace merge::kernels {
 namespace {
-
-// Independent partial sums let a reduction become vector code without reordering being left to the compiler.
-constexpr int64_t kLanes = 16;
-
-inline __attribute__((always_inline)) float sum_lanes(const float* lanes) {
-  float total = 0;
-  for (int64_t l = 0; l < kLanes; ++l) total += lanes[l];
-  return total;
-}
 
 inline __attribute__((always_inline)) float dot(const float* a, const float* b, int64_t width) {
   float lanes[kLanes] = {0};
@@ -36,17 +20,67 @@ inline __attribute__((always_inline)) float dot(const float* a, const float* b, 
   return sum_lanes(lanes) + rest;
 }
 
+#define MERGE_INLINE inline __attribute__((always_inline))
+
+template <typename Element>
+MERGE_INLINE void norm_rows(const Element* x, const float* weight, Element* y, float* scale, int64_t rows,
+                            int64_t width, float epsilon) {
+  for (int64_t t = 0; t < rows; ++t) {
+    const Element* row = x + t * width;
+    Element* out = y + t * width;
+    Floats squares{};
+    over_row(width, [&](int64_t i, auto read, auto) __attribute__((always_inline)) {
+      const Floats values = read(row + i);
+      squares += values * values;
+    });
+    const float s = 1.0f / std::sqrt(sum(squares) / static_cast<float>(width) + epsilon);
+    scale[t] = s;
+    over_row(width, [&](int64_t i, auto read, auto write)
+                        __attribute__((always_inline)) { write(read(row + i) * s * read(weight + i), out + i); });
+  }
+}
+
+template <typename Element>
+MERGE_INLINE void swiglu_rows(const Element* gate_up, Element* y, int64_t rows, int64_t width) {
+  for (int64_t t = 0; t < rows; ++t) {
+    const Element* gate = gate_up + t * 2 * width;
+    over_row(width, [&](int64_t i, auto read, auto write) __attribute__((always_inline)) {
+      const Floats g = read(gate + i);
+      write(g / (1.0f + exp_fast(-g)) * read(gate + width + i), y + t * width + i);
+    });
+  }
+}
+
+template <typename Element>
+MERGE_INLINE void rotate_rows(const Element* x, Element* y, const float* cos_sin, int64_t rows, int64_t heads,
+                              int64_t head_width, int64_t stride, float sign) {
+  const int64_t half = head_width / 2, rotated = heads * head_width;
+  for (int64_t t = 0; t < rows; ++t) {
+    const float* cosine = cos_sin + t * head_width;
+    for (int64_t h = 0; h < heads; ++h) {
+      const Element* in = x + t * stride + h * head_width;
+      Element* out = y + t * stride + h * head_width;
+      over_row(half, [&](int64_t i, auto read, auto write) __attribute__((always_inline)) {
+        const Floats a = read(in + i), b = read(in + half + i);
+        const Floats c = read(cosine + i), s = sign * read(cosine + half + i);
+        write(a * c - b * s, out + i);
+        write(b * c + a * s, out + half + i);
+      });
+    }
+    if (x != y) std::memcpy(y + t * stride + rotated, x + t * stride + rotated, sizeof(Element) * (stride - rotated));
+  }
+}
+
 }  // namespace
 
-MERGE_VECTOR void rms_norm_forward(const float* x, const float* weight, float* y, float* scale, int64_t begin,
-                                   int64_t end, int64_t width, float epsilon) {
-  for (int64_t t = begin; t < end; ++t) {
-    const float* row = x + t * width;
-    const float s = 1.0f / std::sqrt(dot(row, row, width) / static_cast<float>(width) + epsilon);
-    scale[t] = s;
-    float* out = y + t * width;
-    for (int64_t i = 0; i < width; ++i) out[i] = row[i] * s * weight[i];
-  }
+MERGE_VECTOR void rms_norm_forward(const float* x, const float* weight, float* y, float* scale, int64_t rows,
+                                   int64_t width, float epsilon) {
+  norm_rows(x, weight, y, scale, rows, width, epsilon);
+}
+
+MERGE_VECTOR void rms_norm_forward(const Half* x, const float* weight, Half* y, float* scale, int64_t rows,
+                                   int64_t width, float epsilon) {
+  norm_rows(x, weight, y, scale, rows, width, epsilon);
 }
 
 MERGE_VECTOR void rms_norm_backward(const float* grad_y, const float* x, const float* weight, const float* scale,
@@ -65,13 +99,12 @@ MERGE_VECTOR void rms_norm_backward(const float* grad_y, const float* x, const f
   }
 }
 
-MERGE_VECTOR void swiglu_forward(const float* gate_up, float* y, int64_t begin, int64_t end, int64_t width) {
-  for (int64_t t = begin; t < end; ++t) {
-    const float* gate = gate_up + t * 2 * width;
-    const float* up = gate + width;
-    float* out = y + t * width;
-    for (int64_t i = 0; i < width; ++i) out[i] = gate[i] / (1.0f + exp_fast(-gate[i])) * up[i];
-  }
+MERGE_VECTOR void swiglu_forward(const float* gate_up, float* y, int64_t rows, int64_t width) {
+  swiglu_rows(gate_up, y, rows, width);
+}
+
+MERGE_VECTOR void swiglu_forward(const Half* gate_up, Half* y, int64_t rows, int64_t width) {
+  swiglu_rows(gate_up, y, rows, width);
 }
 
 MERGE_VECTOR void swiglu_backward(const float* grad_y, const float* gate_up, float* grad_gate_up, int64_t begin,
@@ -91,26 +124,14 @@ MERGE_VECTOR void swiglu_backward(const float* grad_y, const float* gate_up, flo
   }
 }
 
-MERGE_VECTOR void rope_rotate(const float* x, float* y, const float* cos_sin, int64_t begin, int64_t end, int64_t heads,
+MERGE_VECTOR void rope_rotate(const float* x, float* y, const float* cos_sin, int64_t rows, int64_t heads,
                               int64_t head_width, int64_t stride, float sign) {
-  const int64_t half = head_width / 2;
-  for (int64_t t = begin; t < end; ++t) {
-    const float* cos_row = cos_sin + t * head_width;
-    const float* sin_row = cos_row + half;
-    for (int64_t h = 0; h < heads; ++h) {
-      const float* in = x + t * stride + h * head_width;
-      float* out = y + t * stride + h * head_width;
-      for (int64_t i = 0; i < half; ++i) {
-        const float a = in[i];
-        const float b = in[i + half];
-        const float s = sign * sin_row[i];
-        out[i] = a * cos_row[i] - b * s;
-        out[i + half] = b * cos_row[i] + a * s;
-      }
-    }
-    const int64_t rotated = heads * head_width;
-    if (x != y) std::memcpy(y + t * stride + rotated, x + t * stride + rotated, sizeof(float) * (stride - rotated));
-  }
+  rotate_rows(x, y, cos_sin, rows, heads, head_width, stride, sign);
+}
+
+MERGE_VECTOR void rope_rotate(const Half* x, Half* y, const float* cos_sin, int64_t rows, int64_t heads,
+                              int64_t head_width, int64_t stride, float sign) {
+  rotate_rows(x, y, cos_sin, rows, heads, head_width, stride, sign);
 }
 
 MERGE_VECTOR void mix_forward(const float* x, const float* weight, float* y, int64_t begin, int64_t end, int64_t taps,
@@ -146,26 +167,33 @@ MERGE_VECTOR void mix_backward(const float* grad_y, const float* x, const float*
   }
 }
 
-// Weights below e^-64 of the largest are 0: no float32 sum sees them, and those of hidden keys (-inf) would be
-// subnormal numbers, which make every product with them a hundred times slower.
-constexpr float kVanishing = -64.0f;
-
 MERGE_VECTOR void softmax_rows(float* scores, int64_t rows, int64_t width) {
+  const int64_t whole = width / kLanes * kLanes;
   for (int64_t r = 0; r < rows; ++r) {
     float* row = scores + r * width;
     float top = row[0];
-    for (int64_t i = 1; i < width; ++i) top = row[i] > top ? row[i] : top;
-    for (int64_t i = 0; i < width; ++i) {
+    if (whole > 0) {
+      Floats tops = load(row);
+      for (int64_t i = kLanes; i < whole; i += kLanes) {
+        const Floats next = load(row + i);
+        tops = next > tops ? next : tops;
+      }
+      top = largest(tops);
+    }
+    for (int64_t i = whole; i < width; ++i) top = row[i] > top ? row[i] : top;
+    Floats totals{};
+    for (int64_t i = 0; i < whole; i += kLanes) {
+      const Floats below = load(row + i) - top;
+      const Floats weight = below < kVanishing ? Floats{} : exp_fast(below);
+      totals += weight;
+      store(weight, row + i);
+    }
+    float total = sum(totals);
+    for (int64_t i = whole; i < width; ++i) {
       const float below = row[i] - top;
       row[i] = below < kVanishing ? 0.0f : exp_fast(below);
+      total += row[i];
     }
-    float lanes[kLanes] = {0};
-    int64_t i = 0;
-    for (; i + kLanes <= width; i += kLanes) {
-      for (int64_t l = 0; l < kLanes; ++l) lanes[l] += row[i + l];
-    }
-    float total = sum_lanes(lanes);
-    for (; i < width; ++i) total += row[i];
     const float inverse = 1.0f / total;
     for (int64_t k = 0; k < width; ++k) row[k] *= inverse;
   }

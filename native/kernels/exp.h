@@ -27,4 +27,8 @@ inline __attribute__((always_inline)) float exp_fast(float x) {
   return p * std::bit_cast<float>(exponent << 23);
 }
 
+// Weights of a softmax below e^-64 of the largest are 0: no float32 sum sees them, and those of hidden keys (-inf)
+// would be subnormal numbers, which make every product with them a hundred times slower.
+constexpr float kVanishing = -64.0f;
+
 }  // namespace merge::kernels

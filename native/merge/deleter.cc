@@ -1,6 +1,7 @@
 // D1, the deleter.
 #include "merge/deleter.h"
 
+#include "nn/product.h"
 #include "ops/rms_norm.h"
 
 namespace merge {

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "nn/product.h"
 #include "ops/row_pool.h"
 
 namespace merge {

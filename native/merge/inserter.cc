@@ -2,6 +2,7 @@
 #include "merge/inserter.h"
 
 #include "checks.h"
+#include "nn/product.h"
 #include "ops/rms_norm.h"
 #include "ops/row_pool.h"
 

@@ -9,6 +9,7 @@
 #include "merge/carry.h"
 #include "merge/soft_rows.h"
 #include "nn/encoder_config.h"
+#include "nn/product.h"
 
 namespace merge {
 namespace {

@@ -1,6 +1,8 @@
 // Head: one product, with BERT's transform before it where the options ask for one.
 #include "nn/head.h"
 
+#include "nn/product.h"
+
 namespace merge::nn {
 
 Head::Head(Parameters& parameters, HeadKind kind, const Tensor& embedding_VD, double deviation, const NormOptions& norm)

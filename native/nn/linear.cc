@@ -1,6 +1,8 @@
 // Linear: on project and add_projected.
 #include "nn/linear.h"
 
+#include "nn/product.h"
+
 namespace merge::nn {
 
 Linear::Linear(Parameters& parameters, const std::string& name, const LinearOptions& options) {
@@ -10,16 +12,15 @@ Linear::Linear(Parameters& parameters, const std::string& name, const LinearOpti
 }
 
 Tensor Linear::forward(const Tensor& x) const {
-  const Tensor product =
-      bias_.defined() ? at::linear(x, weight_.to(x.scalar_type()), bias_.to(x.scalar_type())) : project(x, weight_);
+  const Tensor product = project(x, weight_, bias_);
   lora_.update(product, x);
   return product;
 }
 
 Tensor Linear::add_to(const Tensor& residual, const Tensor& x) const {
-  const Tensor sum = add_projected(residual, x, weight_);
+  const Tensor sum = add_projected(residual, x, weight_, bias_);
   lora_.update(sum, x);
-  return bias_.defined() ? sum + bias_.to(x.scalar_type()) : sum;
+  return sum;
 }
 
 }  // namespace merge::nn

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "checks.h"
+#include "nn/product.h"
 
 namespace merge::nn {
 namespace {

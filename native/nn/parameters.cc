@@ -140,10 +140,4 @@ void Parameters::scale_gradients(double factor) {
   for (auto& group : groups_) group.gradients.mul_(factor);
 }
 
-Tensor project(const Tensor& x, const Tensor& weight) { return at::linear(x, weight.to(x.scalar_type())); }
-
-Tensor add_projected(const Tensor& residual, const Tensor& x, const Tensor& weight) {
-  return at::addmm(residual, x, weight.to(x.scalar_type()).t());
-}
-
 }  // namespace merge::nn

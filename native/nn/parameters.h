@@ -88,12 +88,4 @@ class Parameters {
   std::vector<Adapter> adapters_;
 };
 
-// x [T, in], weight [out, in] -> [T, out]; float32 masters are cast to x's dtype.
-Tensor project(const Tensor& x, const Tensor& weight);
-// residual + x weight^T, in one pass.
-Tensor add_projected(const Tensor& residual, const Tensor& x, const Tensor& weight);
-
-// Half-width activations in float32: heads, losses and decisions are never computed in half width.
-inline Tensor widen(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
-
 }  // namespace merge::nn

@@ -4,6 +4,7 @@
 #include "checks.h"
 #include "nn/llama_block.h"
 #include "nn/packed.h"
+#include "nn/product.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
 

@@ -8,6 +8,7 @@
 #include "error.h"
 #include "io/json.h"
 #include "io/safetensors.h"
+#include "nn/product.h"
 
 namespace merge::nn {
 namespace {

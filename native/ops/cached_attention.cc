@@ -9,12 +9,18 @@
 
 #include "kernels/blas.h"
 #include "kernels/cpu.h"
+#include "ops/float_rows.h"
 
 namespace merge::ops {
 namespace {
 
 using kernels::Matrix;
 using kernels::multiply;
+
+void hide_later(float* scores, int64_t n, int64_t past) {
+  const int64_t all = past + n;
+  for (int64_t i = 0; i < n; ++i) std::fill(scores + i * all + past + i + 1, scores + (i + 1) * all, -INFINITY);
+}
 
 Tensor run(const Tensor& qkv, const Offsets& offsets, Heads heads, const std::vector<Tensor>& past_B, Among among) {
   const int64_t stride = qkv.size(1), head = stride / (heads.queries + 2 * heads.keys), width = heads.queries * head;
@@ -39,12 +45,50 @@ Tensor run(const Tensor& qkv, const Offsets& offsets, Heads heads, const std::ve
       float* p = scores.data();
       if (past > 0) multiply(false, true, n, past, head, scale, q, {old, cache}, p, all);
       multiply(false, true, n, n, head, scale, q, new_keys, p + past, all);
-      if (among == Among::kEarlier) {
-        for (int64_t i = 0; i < n; ++i) std::fill(p + i * all + past + i + 1, p + (i + 1) * all, -INFINITY);
-      }
+      if (among == Among::kEarlier) hide_later(p, n, past);
       kernels::softmax_rows(p, n, all);
       multiply(false, false, n, head, n, 1.0f, {p + past, all}, new_values, y, width);
       if (past > 0) multiply(false, false, n, head, past, 1.0f, {p, all}, {old + keys, cache}, y, width, 1.0f);
+    }
+  });
+  return out;
+}
+
+// bfloat16: keys and values of one head at a time are widened, beside each other, in memory that stays cached.
+Tensor run_half(const Tensor& qkv, const Offsets& offsets, Heads heads, const std::vector<Tensor>& past_B,
+                Among among) {
+  const int64_t stride = qkv.size(1), head = stride / (heads.queries + 2 * heads.keys), width = heads.queries * head;
+  const int64_t keys = heads.keys * head, group = heads.queries / heads.keys, cache = 2 * keys;
+  Tensor out = at::empty({qkv.size(0), width}, qkv.options());
+  const float scale = 1.0f / std::sqrt(static_cast<float>(head));
+  const int64_t pairs = static_cast<int64_t>(past_B.size()) * heads.keys;
+  at::parallel_for(0, pairs, 1, [&](int64_t begin, int64_t end) {
+    std::vector<float> memory;
+    for (int64_t pair = begin; pair < end; ++pair) {
+      const int64_t row = pair / heads.keys, key_head = pair % heads.keys, n = offsets[row + 1] - offsets[row];
+      if (n == 0) continue;
+      const int64_t past = past_B[row].size(0), all = past + n;
+      memory.resize(static_cast<size_t>((2 * all + 2 * n) * head + n * all));
+      float* k = memory.data();
+      float *v = k + all * head, *q = v + all * head, *y = q + n * head, *p = y + n * head;
+      const auto gather = [&](const kernels::Half* from, int64_t step, int64_t count, float* to) {
+        for (int64_t i = 0; i < count; ++i) kernels::widen(from + i * step, to + i * head, head);
+      };
+      const kernels::Half* x = half_data(qkv) + offsets[row] * stride;
+      const kernels::Half* old = half_data(past_B[row]) + key_head * head;
+      gather(old, cache, past, k);
+      gather(old + keys, cache, past, v);
+      gather(x + width + key_head * head, stride, n, k + past * head);
+      gather(x + width + keys + key_head * head, stride, n, v + past * head);
+      for (int64_t h = key_head * group; h < (key_head + 1) * group; ++h) {
+        gather(x + h * head, stride, n, q);
+        multiply(false, true, n, all, head, scale, {q, head}, {k, head}, p, all);
+        if (among == Among::kEarlier) hide_later(p, n, past);
+        kernels::softmax_rows(p, n, all);
+        multiply(false, false, n, head, all, 1.0f, {p, all}, {v, head}, y, head);
+        kernels::Half* to = half_data(out) + offsets[row] * width + h * head;
+        for (int64_t i = 0; i < n; ++i) kernels::narrow(y + i * head, to + i * width, head);
+      }
     }
   });
   return out;
@@ -89,12 +133,11 @@ Tensor cached_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, 
     TORCH_CHECK(past.dim() == 2 && past.size(1) == cache && past.scalar_type() == qkv.scalar_type(),
                 "cached_attention: expected a cache of rows of ", cache, " values, received ", past.sizes());
   }
-  // bfloat16 on the CPU runs its scores in float32, as ragged_attention does.
-  const bool is_half = qkv.device().is_cpu() && qkv.scalar_type() == at::kBFloat16;
-  if (!has_cpu_kernel(qkv) && !is_half) return cached_attention_reference(qkv, offsets, heads, past_B, among);
-  std::vector<Tensor> past_float;
-  for (const Tensor& past : past_B) past_float.push_back(past.to(at::kFloat).contiguous());
-  return run(qkv.to(at::kFloat).contiguous(), offsets, heads, past_float, among).to(qkv.scalar_type());
+  std::vector<Tensor> contiguous_B;
+  for (const Tensor& past : past_B) contiguous_B.push_back(past.contiguous());
+  if (has_cpu_kernel(qkv)) return run(qkv.contiguous(), offsets, heads, contiguous_B, among);
+  if (has_cpu_rows(qkv)) return run_half(qkv.contiguous(), offsets, heads, contiguous_B, among);
+  return cached_attention_reference(qkv, offsets, heads, past_B, among);
 }
 
 }  // namespace merge::ops

@@ -11,6 +11,7 @@
 #include "kernels/blas.h"
 #include "kernels/cpu.h"
 #include "ops/device_attention.h"
+#include "ops/half_attention.h"
 
 namespace merge::ops {
 namespace {
@@ -175,7 +176,12 @@ Tensor ragged_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, 
     return RaggedAttention::apply(x.contiguous(), given, offsets, heads.queries, heads.keys);
   };
   if (has_cpu_kernel(qkv)) return run(qkv);
-  // bfloat16 on the CPU runs its scores in float32: the half-width backward of small heads is six times slower.
+  if (has_half_attention(qkv, heads, bias)) {
+    return half_attention(qkv.contiguous(), offsets, heads,
+                          bias.defined() ? bias.to(at::kFloat).contiguous() : Tensor());
+  }
+  // Where it learns, bfloat16 on the CPU runs its scores in float32: the half-width backward of small heads is six
+  // times slower.
   if (qkv.device().is_cpu() && qkv.scalar_type() == at::kBFloat16) return run(qkv.to(at::kFloat)).to(at::kBFloat16);
   if (has_flash_attention(qkv, heads, bias)) return flash_attention(qkv, offsets, heads);
   if (qkv.is_cuda()) return padded_attention(qkv, offsets, heads, bias);

@@ -1,8 +1,11 @@
 // rms_norm: reference from basic ops, and the CPU and CUDA kernels with their backward.
 #include "ops/rms_norm.h"
 
+#include <ATen/record_function.h>
+
 #include "kernels/cpu.h"
 #include "ops/cuda.h"
+#include "ops/float_rows.h"
 
 namespace merge::ops {
 namespace {
@@ -22,10 +25,12 @@ struct RmsNorm : torch::autograd::Function<RmsNorm> {
              y_TD.mutable_data_ptr(), scale_T.mutable_data_ptr<float>(), rows, width, static_cast<float>(epsilon));
       return y_TD;
     }
-    at::parallel_for(0, rows, kGrain, [&](int64_t begin, int64_t end) {
-      kernels::rms_norm_forward(x_TD.const_data_ptr<float>(), weight_D.const_data_ptr<float>(),
-                                y_TD.mutable_data_ptr<float>(), scale_T.mutable_data_ptr<float>(), begin, end, width,
-                                static_cast<float>(epsilon));
+    as_they_are(x_TD, y_TD, [&](auto* in, auto* out) {
+      at::parallel_for(0, rows, kGrain, [&](int64_t begin, int64_t end) {
+        kernels::rms_norm_forward(in + begin * width, weight_D.const_data_ptr<float>(), out + begin * width,
+                                  scale_T.mutable_data_ptr<float>() + begin, end - begin, width,
+                                  static_cast<float>(epsilon));
+      });
     });
     return y_TD;
   }
@@ -47,14 +52,15 @@ struct RmsNorm : torch::autograd::Function<RmsNorm> {
     }
     // Fixed shares, so that the sum over shares does not depend on which thread took which.
     const int64_t shares = std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), rows / kGrain));
-    Tensor grad_weight = at::zeros({shares, width}, x_TD.options());
+    Tensor grad_weight = at::zeros({shares, width}, weight_D.options());
     at::parallel_for(0, shares, 1, [&](int64_t first, int64_t last) {
       for (int64_t share = first; share < last; ++share) {
-        kernels::rms_norm_backward(grad_y.const_data_ptr<float>(), x_TD.const_data_ptr<float>(),
-                                   weight_D.const_data_ptr<float>(), scale_T.const_data_ptr<float>(),
-                                   grad_x.mutable_data_ptr<float>(),
-                                   grad_weight.mutable_data_ptr<float>() + share * width, rows * share / shares,
-                                   rows * (share + 1) / shares, width);
+        float_rows<2, 1>({&grad_y, &x_TD}, {&grad_x}, rows * share / shares, rows * (share + 1) / shares, 0,
+                         [&](auto& in, auto& out, int64_t begin, int64_t count) {
+                           kernels::rms_norm_backward(
+                               in[0], in[1], weight_D.const_data_ptr<float>(), scale_T.const_data_ptr<float>() + begin,
+                               out[0], grad_weight.mutable_data_ptr<float>() + share * width, 0, count, width);
+                         });
       }
     });
     return {grad_x, shares == 1 ? grad_weight.view({width}) : grad_weight.sum(0), Tensor()};
@@ -72,9 +78,10 @@ Tensor rms_norm_reference(const Tensor& x, const Tensor& weight, double epsilon)
 }
 
 Tensor rms_norm(const Tensor& x, const Tensor& weight, double epsilon) {
+  RECORD_USER_SCOPE("rms_norm");
   TORCH_CHECK(weight.dim() == 1 && x.size(-1) == weight.size(0), "rms_norm: expected weight of ", x.size(-1),
               " values, received ", weight.sizes());
-  if (!has_cpu_kernel(x) && !has_cuda_kernel(x)) return rms_norm_reference(x, weight, epsilon);
+  if (!has_cpu_rows(x) && !has_cuda_kernel(x)) return rms_norm_reference(x, weight, epsilon);
   return RmsNorm::apply(x.contiguous(), weight.to(at::kFloat), epsilon);
 }
 

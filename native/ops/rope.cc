@@ -1,8 +1,11 @@
 // rope: reference from basic ops, and the CPU and CUDA kernels; the backward is the rotation by the opposite angle.
 #include "ops/rope.h"
 
+#include <ATen/record_function.h>
+
 #include "kernels/cpu.h"
 #include "ops/cuda.h"
+#include "ops/float_rows.h"
 
 namespace merge::ops {
 namespace {
@@ -16,9 +19,12 @@ Tensor rotate(const Tensor& x_TS, const Tensor& angles_TK, int64_t heads, float 
            angles_TK.const_data_ptr<float>(), x_TS.size(0), heads, angles_TK.size(1), x_TS.size(1), sign);
     return y;
   }
-  at::parallel_for(0, x_TS.size(0), kGrain, [&](int64_t begin, int64_t end) {
-    kernels::rope_rotate(x_TS.const_data_ptr<float>(), y.mutable_data_ptr<float>(), angles_TK.const_data_ptr<float>(),
-                         begin, end, heads, angles_TK.size(1), x_TS.size(1), sign);
+  as_they_are(x_TS, y, [&](auto* in, auto* out) {
+    at::parallel_for(0, x_TS.size(0), kGrain, [&](int64_t begin, int64_t end) {
+      const int64_t head = angles_TK.size(1), stride = x_TS.size(1);
+      kernels::rope_rotate(in + begin * stride, out + begin * stride, angles_TK.const_data_ptr<float>() + begin * head,
+                           end - begin, heads, head, stride, sign);
+    });
   });
   return y;
 }
@@ -58,9 +64,10 @@ Tensor rope_reference(const Tensor& x_TS, const Tensor& angles_TK, int64_t heads
 }
 
 Tensor rope(const Tensor& x_TS, const Tensor& angles_TK, int64_t heads) {
+  RECORD_USER_SCOPE("rope");
   TORCH_CHECK(x_TS.size(1) >= heads * angles_TK.size(1), "rope: expected rows of at least ", heads * angles_TK.size(1),
               " values, received ", x_TS.size(1));
-  if (!has_cpu_kernel(x_TS) && !has_cuda_kernel(x_TS)) return rope_reference(x_TS, angles_TK, heads);
+  if (!has_cpu_rows(x_TS) && !has_cuda_kernel(x_TS)) return rope_reference(x_TS, angles_TK, heads);
   return Rope::apply(x_TS.contiguous(), angles_TK.to(at::kFloat).contiguous(), heads);
 }
 

@@ -1,8 +1,11 @@
 // row_mix: reference by shifted rows, and the CPU and CUDA kernels with their backward.
 #include "ops/row_mix.h"
 
+#include <ATen/record_function.h>
+
 #include "kernels/cpu.h"
 #include "ops/cuda.h"
+#include "ops/float_rows.h"
 #include "ops/upload.h"
 
 namespace merge::ops {
@@ -34,11 +37,14 @@ struct RowMix : torch::autograd::Function<RowMix> {
     context->save_for_backward({x_TD, weight_KD});
     context->saved_data["offsets"] = offsets;
     if (x_TD.is_cuda()) return mixed_on_cuda(x_TD, weight_KD, offsets, /*flipped=*/false);
-    Tensor y = at::zeros_like(x_TD);
+    Tensor y = at::empty_like(x_TD);
     at::parallel_for(0, static_cast<int64_t>(offsets.size()) - 1, 1, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
-        kernels::mix_forward(x_TD.const_data_ptr<float>(), weight_KD.const_data_ptr<float>(),
-                             y.mutable_data_ptr<float>(), offsets[r], offsets[r + 1], weight_KD.size(0), x_TD.size(1));
+        const int64_t length = offsets[r + 1] - offsets[r], width = x_TD.size(1);
+        float_rows<1, 1>({&x_TD}, {&y}, offsets[r], offsets[r + 1], length, [&](auto& in, auto& out, int64_t, int64_t) {
+          std::fill_n(out[0], length * width, 0.0f);
+          kernels::mix_forward(in[0], weight_KD.const_data_ptr<float>(), out[0], 0, length, weight_KD.size(0), width);
+        });
       }
     });
     return y;
@@ -56,14 +62,18 @@ struct RowMix : torch::autograd::Function<RowMix> {
     }
     // Fixed shares of the rows, so that the sum over shares does not depend on which thread took which.
     const int64_t shares = std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), rows));
-    Tensor grad_x = at::zeros_like(x_TD), grad_weight = at::zeros({shares, taps, width}, x_TD.options());
+    Tensor grad_x = at::empty_like(x_TD), grad_weight = at::zeros({shares, taps, width}, weight_KD.options());
     at::parallel_for(0, shares, 1, [&](int64_t first, int64_t last) {
       for (int64_t share = first; share < last; ++share) {
         for (int64_t r = rows * share / shares; r < rows * (share + 1) / shares; ++r) {
-          kernels::mix_backward(grad_y.const_data_ptr<float>(), x_TD.const_data_ptr<float>(),
-                                weight_KD.const_data_ptr<float>(), grad_x.mutable_data_ptr<float>(),
-                                grad_weight.mutable_data_ptr<float>() + share * taps * width, offsets[r],
-                                offsets[r + 1], taps, width);
+          const int64_t length = offsets[r + 1] - offsets[r];
+          float_rows<2, 1>({&grad_y, &x_TD}, {&grad_x}, offsets[r], offsets[r + 1], length,
+                           [&](auto& in, auto& out, int64_t, int64_t) {
+                             std::fill_n(out[0], length * width, 0.0f);
+                             kernels::mix_backward(in[0], in[1], weight_KD.const_data_ptr<float>(), out[0],
+                                                   grad_weight.mutable_data_ptr<float>() + share * taps * width, 0,
+                                                   length, taps, width);
+                           });
         }
       }
     });
@@ -88,10 +98,11 @@ Tensor row_mix_reference(const Tensor& x_TD, const Tensor& weight_KD, const Offs
 }
 
 Tensor row_mix(const Tensor& x_TD, const Tensor& weight_KD, const Offsets& offsets) {
+  RECORD_USER_SCOPE("row_mix");
   TORCH_CHECK(weight_KD.dim() == 2 && weight_KD.size(0) % 2 == 1 && weight_KD.size(1) == x_TD.size(1),
               "row_mix: expected an odd number of taps of width ", x_TD.size(1), ", received ", weight_KD.sizes());
   TORCH_CHECK(offsets.back() == x_TD.size(0), "row_mix: offsets end at ", offsets.back(), ", expected ", x_TD.size(0));
-  if (!has_cpu_kernel(x_TD) && !has_cuda_kernel(x_TD)) return row_mix_reference(x_TD, weight_KD, offsets);
+  if (!has_cpu_rows(x_TD) && !has_cuda_kernel(x_TD)) return row_mix_reference(x_TD, weight_KD, offsets);
   return RowMix::apply(x_TD.contiguous(), weight_KD.to(at::kFloat).contiguous(), offsets);
 }
 

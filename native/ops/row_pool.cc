@@ -1,6 +1,8 @@
 // row_mean_max: reference by rows, and the CPU and CUDA paths in one pass.
 #include "ops/row_pool.h"
 
+#include <ATen/record_function.h>
+
 #include "ops/cuda.h"
 #include "ops/upload.h"
 
@@ -85,8 +87,13 @@ Tensor row_mean_max_reference(const Tensor& x_TD, const Offsets& offsets) {
 }
 
 Tensor row_mean_max(const Tensor& x_TD, const Offsets& offsets) {
+  RECORD_USER_SCOPE("row_mean_max");
   TORCH_CHECK(x_TD.dim() == 2 && offsets.back() == x_TD.size(0), "row_mean_max: offsets end at ", offsets.back(),
               ", expected ", x_TD.size(0));
+  // Half-width rows are added up in float32.
+  if (x_TD.device().is_cpu() && x_TD.scalar_type() == at::kBFloat16) {
+    return row_mean_max(x_TD.to(at::kFloat), offsets).to(at::kBFloat16);
+  }
   if (!has_cpu_kernel(x_TD) && !has_cuda_kernel(x_TD)) return row_mean_max_reference(x_TD, offsets);
   return RowMeanMax::apply(x_TD.contiguous(), offsets);
 }

@@ -1,8 +1,11 @@
 // swiglu: reference from basic ops, and the CPU and CUDA kernels with their backward.
 #include "ops/swiglu.h"
 
+#include <ATen/record_function.h>
+
 #include "kernels/cpu.h"
 #include "ops/cuda.h"
+#include "ops/float_rows.h"
 
 namespace merge::ops {
 namespace {
@@ -19,8 +22,10 @@ struct Swiglu : torch::autograd::Function<Swiglu> {
       launch(cuda_table().swiglu_forward, gate_up, gate_up.const_data_ptr(), y.mutable_data_ptr(), rows, width);
       return y;
     }
-    at::parallel_for(0, rows, kGrain, [&](int64_t begin, int64_t end) {
-      kernels::swiglu_forward(gate_up.const_data_ptr<float>(), y.mutable_data_ptr<float>(), begin, end, width);
+    as_they_are(gate_up, y, [&](auto* in, auto* out) {
+      at::parallel_for(0, rows, kGrain, [&](int64_t begin, int64_t end) {
+        kernels::swiglu_forward(in + begin * 2 * width, out + begin * width, end - begin, width);
+      });
     });
     return y;
   }
@@ -36,8 +41,9 @@ struct Swiglu : torch::autograd::Function<Swiglu> {
       return {grad};
     }
     at::parallel_for(0, gate_up.size(0), kGrain, [&](int64_t begin, int64_t end) {
-      kernels::swiglu_backward(grad_y.const_data_ptr<float>(), gate_up.const_data_ptr<float>(),
-                               grad.mutable_data_ptr<float>(), begin, end, gate_up.size(1) / 2);
+      float_rows<2, 1>({&grad_y, &gate_up}, {&grad}, begin, end, 0, [&](auto& in, auto& out, int64_t, int64_t count) {
+        kernels::swiglu_backward(in[0], in[1], out[0], 0, count, gate_up.size(1) / 2);
+      });
     });
     return {grad};
   }
@@ -51,8 +57,9 @@ Tensor swiglu_reference(const Tensor& gate_up) {
 }
 
 Tensor swiglu(const Tensor& gate_up) {
+  RECORD_USER_SCOPE("swiglu");
   TORCH_CHECK(gate_up.dim() == 2 && gate_up.size(1) % 2 == 0, "swiglu: expected [T, 2F], received ", gate_up.sizes());
-  if (!has_cpu_kernel(gate_up) && !has_cuda_kernel(gate_up)) return swiglu_reference(gate_up);
+  if (!has_cpu_rows(gate_up) && !has_cuda_kernel(gate_up)) return swiglu_reference(gate_up);
   return Swiglu::apply(gate_up.contiguous());
 }
 

@@ -6,6 +6,7 @@
 
 #include "checks.h"
 #include "nn/packed.h"
+#include "nn/product.h"
 #include "ops/rms_norm.h"
 
 namespace merge::remedi {
@@ -87,7 +88,7 @@ Streams Model::forward(const Sequence& sequence, const LayerAttend& attend) cons
     ++stop;
     // 2) and writes back
     const Tensor normed_TD = ops::rms_norm(u_TD, policy.norm, epsilon);
-    return nn::add_projected(x_TD, normed_TD, policy.weight) + policy.bias.to(x_TD.scalar_type());
+    return nn::add_projected(x_TD, normed_TD, policy.weight, policy.bias);
   };
   const Tensor hidden_TD = stream_.forward(sequence, attend, behind);
   const Tensor last_TD = ops::rms_norm(u_TD, policy_norm_, epsilon);

@@ -6,7 +6,7 @@ import { rounded } from './quantiles.js'
 /** Shares (0..1) of a call's whole time; `share <op>` of the largest ops that are neither. */
 export type OpShares = Readonly<Record<string, number>>
 
-const most = 3
+const most = 5
 
 /** Runs a call under the engine's recorder, which costs it a little. */
 export async function opShares(run: () => Promise<unknown>): Promise<OpShares> {

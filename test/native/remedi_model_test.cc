@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "check.h"
+#include "nn/product.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
 #include "remedi/model.h"

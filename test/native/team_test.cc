@@ -66,7 +66,7 @@ TEST(norm_is_that_of_the_cpu) {
     const auto x = normal(width, 1, 3), weight = normal(width, 2), grad_y = normal(width, 3);
     std::vector<float> exact_y(x.size()), exact_grad(x.size()), exact_weight(x.size(), 0);
     float exact_scale = 0;
-    rms_norm_forward(x.data(), weight.data(), exact_y.data(), &exact_scale, 0, 1, width, 1e-5f);
+    rms_norm_forward(x.data(), weight.data(), exact_y.data(), &exact_scale, 1, width, 1e-5f);
     rms_norm_backward(grad_y.data(), x.data(), weight.data(), &exact_scale, exact_grad.data(), exact_weight.data(), 0,
                       1, width);
     for (const int64_t size : kSizes) {
@@ -92,7 +92,7 @@ TEST(swiglu_and_rope_are_those_of_the_cpu) {
   const int64_t rows = 5, width = 9;
   const auto gate_up = normal(rows * 2 * width, 4, 3), grad_y = normal(rows * width, 5);
   std::vector<float> y(grad_y.size()), exact_y(y.size()), grad(gate_up.size()), exact_grad(grad.size());
-  swiglu_forward(gate_up.data(), exact_y.data(), 0, rows, width);
+  swiglu_forward(gate_up.data(), exact_y.data(), rows, width);
   swiglu_backward(grad_y.data(), gate_up.data(), exact_grad.data(), 0, rows, width);
   for (int64_t i = 0; i < rows * width; ++i) {
     swiglu_element(gate_up.data(), y.data(), i, width);
@@ -104,7 +104,7 @@ TEST(swiglu_and_rope_are_those_of_the_cpu) {
   for (const RopeShape shape : {RopeShape{1, 2, 2}, RopeShape{2, 6, 12}, RopeShape{3, 4, 17}}) {
     const auto x = normal(rows * shape.stride, 6), angles = normal(rows * shape.head_width, 7);
     std::vector<float> turned(x.size(), -9), exact(x.size());
-    rope_rotate(x.data(), exact.data(), angles.data(), 0, rows, shape.heads, shape.head_width, shape.stride, -1.0f);
+    rope_rotate(x.data(), exact.data(), angles.data(), rows, shape.heads, shape.head_width, shape.stride, -1.0f);
     for (int64_t i = 0; i < rows * shape.places(); ++i)
       rope_place(x.data(), turned.data(), angles.data(), i, shape, -1);
     CHECK(worst(turned, exact) < 1e-6);
