@@ -131,10 +131,13 @@ test('shares of a call: ops that are neither matrices nor attention, the largest
     'aten::b': [1, 4],
     'aten::c': [1, 3],
     'aten::d': [1, 2],
+    'aten::e': [1, 0.5],
+    'aten::f': [1, 0.1],
   }
   expect(sharesOf(found, 100)).toEqual({
     ...{ gemmShare: 0.5, attentionShare: 0.2, outsideShare: 0.3 },
-    ...{ 'share aten::b': 0.04, 'share aten::c': 0.03, 'share aten::d': 0.02 },
+    ...{ 'share aten::b': 0.04, 'share aten::c': 0.03, 'share aten::d': 0.02, 'share aten::a': 0.01 },
+    'share aten::e': 0.005,
   })
 })
 

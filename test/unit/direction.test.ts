@@ -37,7 +37,10 @@ const layersOfNative: readonly (readonly string[])[] = [
   ['family.h'],
   ['merge/', 'remedi/'],
   ['baselines/'],
-  ['family.cc', 'engine.cc', 'guard.h', 'op_profile.h', 'op_profile.cc', 'op_timing.h', 'op_timing.cc', 'operation.cc'],
+  [
+    ...['family.cc', 'engine.cc', 'guard.h', 'memory_pool.h', 'memory_pool.cc', 'operation.cc'],
+    ...['op_profile.h', 'op_profile.cc', 'op_timing.h', 'op_timing.cc'],
+  ],
   ['addon/'],
 ]
 
