@@ -46,7 +46,13 @@ std::string kind_of(const char* op, const Frame* outer) {
   const std::string_view name(op);
   const bool is_inside = outer && outer->name == "attention";
   if (is_inside || name.find("ttention") != std::string_view::npos) return "attention";
-  return products.contains(name) ? "gemm" : std::string(name);
+  if (products.contains(name)) return "gemm";
+  // The backward of an op of ours has the name of its class: torch::autograd::CppNode<merge::ops::(..)::Swiglu>.
+  const size_t begin = name.rfind("::");
+  if (name.starts_with("torch::autograd::CppNode<") && name.ends_with(">")) {
+    return std::string(name.substr(begin + 2, name.size() - begin - 3)) + " backward";
+  }
+  return std::string(name);
 }
 
 std::unique_ptr<at::ObserverContext> begun(const at::RecordFunction& function) {

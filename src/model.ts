@@ -205,7 +205,7 @@ export class MergeModel
     const { config } = this
     const recordOf = (settings: RefineConfig, choice: RoundChoice): NativeRecord =>
       roundRecord(settings, choice, config)
-    return { session: this[sessionKey], tokenizer: this.tokenizer, ...config, recordOf }
+    return { session: this.roundSession, tokenizer: this.tokenizer, ...config, recordOf }
   }
 }
 

@@ -106,7 +106,7 @@ export class LevtModel
   override get [contextKey]() {
     const { tokenizer, config } = this
     const plain = { condition: 'none', encodings: 'three' } as const
-    return { ...plain, session: this[sessionKey], tokenizer, maxLength: config.maxLength, recordOf: levtRoundRecord }
+    return { ...plain, session: this.roundSession, tokenizer, maxLength: config.maxLength, recordOf: levtRoundRecord }
   }
 }
 

@@ -11,12 +11,13 @@ import {
   type TextSpan,
 } from '../editor.js'
 import { MergeError } from '../errors.js'
-import { OpenModel } from '../openModel.js'
+import { OpenModel, sessionKey } from '../openModel.js'
 import { parseConfig } from '../parseConfig.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { conditioned, type Draft, editableDraft } from './draft.js'
 import { editResult, editRows } from './editResult.js'
 import { type LoopSettings, type RefineContext, refineRows } from './refine.js'
+import { sharedRounds } from './sharedRounds.js'
 
 /** The key of what the loop needs of a model; only for this package's own loops. */
 export const contextKey: unique symbol = Symbol('context')
@@ -38,11 +39,20 @@ export abstract class RoundModel<S extends LoopSettings, O extends object>
   extends OpenModel
   implements EditingModel<BatchOptionsOf<O>>
 {
+  #rounds: ReturnType<typeof sharedRounds> | undefined
+
   abstract readonly tokenizer: Tokenizer
   /** The schemas of the options below. */
   abstract readonly editSchemas: EditSchemas<S, O>
   /** @internal Throws `ERR_DISPOSED` once the model was disposed. */
   abstract get [contextKey](): RefineContext<S> & { readonly tokenizer: Tokenizer }
+
+  /** The session as loops use it: calls that are under way at the same time share their rounds. */
+  protected get roundSession(): RefineContext<S>['session'] {
+    const session = this[sessionKey]
+    this.#rounds ??= sharedRounds(session)
+    return { refineRound: this.#rounds.refineRound, forget: (...ended) => session.forget(...ended) }
+  }
 
   /** Refines a draft and yields every round as it ends; stop early with `break`. */
   async *refine(draft: DraftText, options?: DraftOptionsOf<O>): AsyncGenerator<Round, void, undefined> {
@@ -59,7 +69,8 @@ export abstract class RoundModel<S extends LoopSettings, O extends object>
   }
 
   /**
-   * Edits a text, or many, to the end.
+   * Edits a text, or many, to the end. Calls that are under way at the same time share their rounds, where they ask for the
+   * same and draw nothing (`temperature: 0`); each gets what it would get alone.
    *
    * @example
    * const { text, edits, stopReason } = await model.edit('He go to school yesteday.', { locked: [[0, 2]] })

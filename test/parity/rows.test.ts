@@ -1,8 +1,11 @@
 // A row's numbers are its own: alone, in any batch, beside any neighbours.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { EditResult } from '../../src/editor.js'
+import { MergeModel } from '../../src/model.js'
 import type { NativeSession } from '../../src/native.js'
 import { randomFrom } from '../../src/random.js'
 import { packRows, rowRange } from '../../src/rows.js'
+import { byteTokenizer } from '../../src/text/byteTokenizer.js'
 import { goldenNames, numberOf, openGolden, refineOnce, worstError } from './golden.js'
 
 const tolerance = 1e-4
@@ -116,5 +119,21 @@ describe.each(goldenNames)('rows of the %s golden model', (name) => {
     const rows = batchOf(6, 32)
     expect(await inspected(rows)).toEqual(await inspected(rows))
     expect(await refined(rows)).toEqual(await refined(rows))
+  })
+})
+
+describe('calls that are under way together', () => {
+  it('give each text what it gives alone', async () => {
+    const tokenizer = byteTokenizer()
+    await using model = await MergeModel.create({ layers: 2, width: 32, heads: 2, maxLength: 64, tokenizer, seed: 5 })
+    const drafts = Array.from({ length: 24 }, (_, n) => 'a draft of some words, '.repeat(3).slice(0, 2 * n))
+    const alone: EditResult[] = []
+    for (const draft of drafts) alone.push(await model.edit(draft, { maxRounds: 3 }))
+    const together = await Promise.all(drafts.map((draft) => model.edit(draft, { maxRounds: 3 })))
+    expect(together.map(({ text, rounds, stopReason }) => ({ text, rounds, stopReason }))).toEqual(
+      alone.map(({ text, rounds, stopReason }) => ({ text, rounds, stopReason })),
+    )
+    // They did something, and not all the same.
+    expect(new Set(alone.map(({ text }) => text)).size).toBeGreaterThan(12)
   })
 })
