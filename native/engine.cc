@@ -25,7 +25,7 @@
 namespace merge {
 
 struct Session::State {
-  explicit State(const Record& config) : family(make_family(config)) {}
+  explicit State(const Record& config) : family(make_family(config)), prepared(family->placement().byte_products) {}
   std::unique_ptr<Family> family;
   AdamW optimizer;
   nn::Prepared prepared;

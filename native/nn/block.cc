@@ -26,6 +26,7 @@ Block::Block(Parameters& parameters, const std::string& name, const BlockOptions
                  .inputs = width,
                  .deviation = options.deviation,
                  .bias = options.biases != Biases::kNone,
+                 .role = Role::kBlock,
                  .projections = {{"q", width}, {"k", keys}, {"v", keys}},
                  .lora = options.lora});
   attention_output_ = Linear(parameters, name + ".attention.output",
@@ -33,6 +34,7 @@ Block::Block(Parameters& parameters, const std::string& name, const BlockOptions
                               .inputs = width,
                               .deviation = options.output_deviation,
                               .bias = all,
+                              .role = Role::kBlock,
                               .projections = {{"output", width}},
                               .lora = options.lora});
   feed_forward_norm_ = Norm(parameters, name + ".feed_forward_norm", options.norm_options());
@@ -42,6 +44,7 @@ Block::Block(Parameters& parameters, const std::string& name, const BlockOptions
                 .inputs = width,
                 .deviation = options.deviation,
                 .bias = all,
+                .role = Role::kBlock,
                 .projections = gated ? gate_up : std::vector<Projection>{{"up", inner}},
                 .lora = options.lora});
   down_ = Linear(parameters, name + ".feed_forward.down",
@@ -49,6 +52,7 @@ Block::Block(Parameters& parameters, const std::string& name, const BlockOptions
                   .inputs = inner,
                   .deviation = options.output_deviation,
                   .bias = all,
+                  .role = Role::kBlock,
                   .projections = {{"down", width}},
                   .lora = options.lora});
 }

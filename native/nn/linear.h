@@ -5,6 +5,7 @@
 
 #include "nn/lora.h"
 #include "nn/parameters.h"
+#include "nn/product.h"
 
 namespace merge::nn {
 
@@ -12,6 +13,7 @@ struct LinearOptions {
   int64_t outputs, inputs;
   double deviation;
   bool bias;
+  Role role = Role::kOther;
   std::vector<Projection> projections = {};  // that the outputs are, for low-rank updates
   LoraOptions lora = {};
 };
@@ -32,6 +34,7 @@ class Linear {
  private:
   Tensor weight_, bias_;
   Lora lora_;
+  Role role_ = Role::kOther;
 };
 
 }  // namespace merge::nn

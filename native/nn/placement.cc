@@ -37,6 +37,10 @@ at::Device device_of(const std::string& word) {
 Placement::Placement(const Record& config)
     : dtype(dtype_of(one_of(config, "dtype", {"float32", "bfloat16", "float64"}))),
       device(device_of(config.word("device"))),
-      half_products(one_of(config, "matmulPrecision", {"highest", "medium"}) == "medium") {}
+      half_products(one_of(config, "matmulPrecision", {"highest", "medium", "int8"}) == "medium"),
+      byte_products(config.word("matmulPrecision") == "int8") {
+  expect_config(!byte_products || device.is_cpu(),
+                "matmulPrecision: expected highest or medium on a GPU, received int8");
+}
 
 }  // namespace merge::nn

@@ -10,6 +10,7 @@ struct Placement {
   at::ScalarType dtype;  // of the activations
   at::Device device;
   bool half_products;  // float32 matrices may be multiplied in bfloat16 where the processor has it
+  bool byte_products;  // matrices of blocks are multiplied in 8 bits where nothing learns
 
   // Of the matrices: float32, or bfloat16 for a model that is only run. Vectors stay float32.
   at::ScalarType weight_dtype = at::kFloat;

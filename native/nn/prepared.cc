@@ -6,6 +6,8 @@
 #include <optional>
 #include <string_view>
 
+#include "ops/float_rows.h"
+
 namespace merge::nn {
 namespace {
 
@@ -58,19 +60,27 @@ Prepared*& Prepared::current() {
   return current;
 }
 
-const Prepared::Matrix& Prepared::matrix(const Tensor& weight, at::ScalarType dtype) {
+const Prepared::Matrix& Prepared::matrix(const Tensor& weight, at::ScalarType dtype, bool in_bytes) {
   const auto found = matrices_.find(weight.const_data_ptr());
   if (found != matrices_.end()) return found->second;
-  Matrix made{weight.detach().to(dtype), false};
+  Matrix made{};
+  if (in_bytes) {
+    made.bytes = ByteMatrix(weight);
+    return matrices_.emplace(weight.const_data_ptr(), made).first->second;
+  }
+  made.values = weight.detach().to(dtype);
   if (weight.device().is_cpu() && dtype == at::kBFloat16 && one_dnn()) {
-    made = {one_dnn()->packed(made.values), true};
+    made = {one_dnn()->packed(made.values), true, {}};
   }
   return matrices_.emplace(weight.const_data_ptr(), made).first->second;
 }
 
-Tensor Prepared::product(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& residual) {
-  if (weight.scalar_type() == x.scalar_type() || x.dim() != 2 || x.size(0) == 0) return {};
-  const Matrix& matrix = this->matrix(weight, x.scalar_type());
+Tensor Prepared::product(const Tensor& x, const Tensor& weight, Role role, const Tensor& bias, const Tensor& residual) {
+  if (x.dim() != 2 || x.size(0) == 0) return {};
+  const bool in_bytes = in_bytes_ && role == Role::kBlock && ops::has_cpu_rows(x);
+  if (!in_bytes && weight.scalar_type() == x.scalar_type()) return {};
+  const Matrix& matrix = this->matrix(weight, x.scalar_type(), in_bytes);
+  if (in_bytes) return matrix.bytes.product(x, bias, residual);
   const Tensor narrow_bias = bias.defined() ? bias.to(x.scalar_type()) : Tensor();
   if (!matrix.packed) {
     const Tensor product = at::linear(x, matrix.values, narrow_bias);
@@ -86,7 +96,8 @@ Tensor Prepared::product(const Tensor& x, const Tensor& weight, const Tensor& bi
 int64_t Prepared::bytes() const {
   int64_t bytes = 0;
   for (const auto& [weight, matrix] : matrices_) {
-    bytes += matrix.values.numel() * static_cast<int64_t>(matrix.values.element_size());
+    bytes += matrix.bytes.defined() ? matrix.bytes.bytes()
+                                    : matrix.values.numel() * static_cast<int64_t>(matrix.values.element_size());
   }
   return bytes;
 }

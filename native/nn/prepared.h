@@ -5,15 +5,22 @@
 
 #include <unordered_map>
 
+#include "nn/byte_matrix.h"
 #include "ops/tensor.h"
 
 namespace merge::nn {
 
+// What a matrix is for: those of a block may be multiplied less exactly than others where the user asks for it.
+enum class Role { kBlock, kOther };
+
 class Prepared {
  public:
+  // in_bytes: matrices of blocks are multiplied in 8 bits.
+  explicit Prepared(bool in_bytes = false) : in_bytes_(in_bytes) {}
+
   // x weight^T + bias + residual; bias and residual may be undefined. Undefined where there is nothing to prepare: the
   // matrix has x's type.
-  Tensor product(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& residual);
+  Tensor product(const Tensor& x, const Tensor& weight, Role role, const Tensor& bias, const Tensor& residual);
   // After every change of a weight.
   void clear() { matrices_.clear(); }
   int64_t bytes() const;
@@ -25,8 +32,11 @@ class Prepared {
   struct Matrix {
     Tensor values;
     bool packed;  // by oneDNN, which alone reads it
+    ByteMatrix bytes;
   };
-  const Matrix& matrix(const Tensor& weight, at::ScalarType dtype);
+  const Matrix& matrix(const Tensor& weight, at::ScalarType dtype, bool in_bytes);
+
+  bool in_bytes_;
 
   std::unordered_map<const void*, Matrix> matrices_;  // by the weight's first element
 };

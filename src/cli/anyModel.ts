@@ -3,11 +3,10 @@
 import { z } from 'zod'
 import { isMergeError, MergeError } from '../errors.js'
 import type { MergeModel } from '../model.js'
-import { parseConfig } from '../parseConfig.js'
 import { RemediModel } from '../remedi/model.js'
 import { checkpointError, readJson } from '../savedFolder.js'
 import { type BaselineFamily, type BaselineModel, baselineFamilies, isBaseline, openBaseline } from './baselines.js'
-import { type AnyModelFlags, openModel } from './modelOptions.js'
+import { type AnyModelFlags, openModel, placementOf } from './modelOptions.js'
 
 /** The kinds of model folders: the families of ours, and checkpoints of other programs. */
 export type FolderKind = 'merge' | 'remedi' | 'pretrained' | BaselineFamily
@@ -41,18 +40,9 @@ async function openMergeModel({ weightDtype, ...flags }: AnyModelFlags): Promise
   throw new MergeError('ERR_CONFIG', `weight-dtype: expected a model of family remedi, received merge`)
 }
 
-const placement = z.strictObject({
-  device: z.string().optional(),
-  dtype: z.enum(['float32', 'bfloat16']).optional(),
-  weightDtype: z.enum(['float32', 'bfloat16']).optional(),
-})
-
 /** Opens a RemeDi model: one that was saved here, or a checkpoint in Hugging Face layout. */
 export async function openRemediModel(flags: AnyModelFlags): Promise<RemediModel> {
-  const { device, dtype, weightDtype, threads } = flags
-  const given = Object.entries({ device, dtype, weightDtype }).filter(([, value]) => value !== undefined)
-  const parsed = parseConfig(placement, Object.fromEntries(given), '')
-  const options = { ...parsed, ...(threads === undefined ? {} : { threads }) }
+  const options = placementOf(flags)
   const kind = await folderKind(flags.model)
   if (kind !== 'remedi' && kind !== 'pretrained') {
     throw new MergeError('ERR_CONFIG', `model: expected a model of family remedi, received ${kind}`)

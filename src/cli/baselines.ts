@@ -1,14 +1,12 @@
 // baselines: the families that commands know as editors alone: how each is loaded, and which flags it takes.
 
-import { z } from 'zod'
 import { GptModel } from '../baselines/gpt.js'
 import { LevtModel } from '../baselines/levt.js'
 import { MaskGitModel } from '../baselines/maskgit.js'
 import { type EditingModel, editDrafts } from '../editor.js'
 import { MergeError } from '../errors.js'
-import { parseConfig } from '../parseConfig.js'
 import { holdInterrupts } from './interrupt.js'
-import type { AnyModelFlags, RefineFlags } from './modelOptions.js'
+import { type AnyModelFlags, placementOf, type RefineFlags } from './modelOptions.js'
 import { visible } from './terminal.js'
 import { inputTexts, placed } from './textInput.js'
 
@@ -45,18 +43,11 @@ export function isBaseline(family: unknown): family is BaselineFamily {
   return typeof family === 'string' && Object.hasOwn(families, family)
 }
 
-const placement = z.strictObject({
-  device: z.string().optional(),
-  dtype: z.enum(['float32', 'bfloat16']).optional(),
-  weightDtype: z.enum(['float32', 'bfloat16']).optional(),
-})
-type LoadFlags = z.output<typeof placement> & { readonly threads?: number }
+type LoadFlags = ReturnType<typeof placementOf>
 
 /** Loads a model with the flags of a command. */
 export function openBaseline<K extends BaselineFamily>(family: K, flags: AnyModelFlags): Promise<Models[K]> {
-  const { device, dtype, weightDtype, threads } = flags
-  const placed = parseConfig(placement, defined({ device, dtype, weightDtype }), '')
-  return families[family].load(flags.model, { ...placed, ...(threads === undefined ? {} : { threads }) })
+  return families[family].load(flags.model, placementOf(flags))
 }
 
 /** The options of the family's editor among the flags; those of other families are refused, for they would do nothing. */

@@ -1,6 +1,7 @@
 // Model options: what every command that runs a model takes, and the model it opens with them.
 
 import { type Command, InvalidArgumentError } from 'commander'
+import { z } from 'zod'
 import { placementConfig, type RefineOptions } from '../config.js'
 import { isMergeError, MergeError } from '../errors.js'
 import { type LoadOptions, MergeModel } from '../model.js'
@@ -11,6 +12,7 @@ export interface ModelFlags {
   readonly model: string
   readonly device?: string
   readonly dtype?: string
+  readonly matmulPrecision?: string
   readonly threads?: number
 }
 
@@ -41,12 +43,13 @@ export const loopFlagNames = [
   'condition',
 ] as const satisfies readonly (keyof RefineFlags)[]
 
-/** Adds --model, --device, --dtype and --threads. */
+/** Adds --model, --device, --dtype, --matmul-precision and --threads. */
 export function takesModel(command: Command): Command {
   return command
     .requiredOption('-m, --model <folder>', 'the model: a folder that a training run or `save` wrote')
     .option('--device <device>', 'cpu or cuda:<n> (default: as saved)')
     .option('--dtype <type>', 'float32 or bfloat16 (default: as saved)')
+    .option('--matmul-precision <name>', 'highest, medium or int8 (default: as saved)')
     .option('--threads <n>', 'threads of the engine (default: as many as there are cores)', numberOf)
 }
 
@@ -64,11 +67,18 @@ export function takesRefinement(command: Command): Command {
     .option('--condition <text>', 'stands before every text, is read with it, and never changes')
 }
 
+const placementFlags = placementConfig.extend({ weightDtype: z.enum(['float32', 'bfloat16']).optional() })
+
+/** Where and how a model runs, of the flags that were given. */
+export function placementOf(flags: AnyModelFlags) {
+  const { device, dtype, matmulPrecision, weightDtype, threads } = flags
+  const placed = parseConfig(placementFlags, defined({ device, dtype, matmulPrecision, weightDtype }), '')
+  return { ...placed, ...(threads === undefined ? {} : { threads }) }
+}
+
 /** Loads the model that the flags name. */
 export async function openModel(flags: ModelFlags): Promise<MergeModel> {
-  const { device, dtype, threads } = flags
-  const placement = parseConfig(placementConfig, defined({ device, dtype }), '')
-  const options: LoadOptions = { ...placement, ...(threads === undefined ? {} : { threads }) }
+  const options: LoadOptions = placementOf(flags)
   return MergeModel.load(flags.model, options).catch((error: unknown) => {
     // The engine knows the file, not the folder.
     if (!isMergeError(error, 'ERR_CHECKPOINT') || error.message.includes(flags.model)) throw error

@@ -30,7 +30,10 @@ export const placement = {
     .default('cpu')
     .describe('where the model runs: cpu or cuda:<n>; never changed silently'),
   matmulPrecision: z
-    .enum(['highest', 'medium'])
+    .enum(['highest', 'medium', 'int8'])
     .default('highest')
-    .describe('medium: float32 matrices may be multiplied in bfloat16 where the processor has it (AMX), as in PyTorch'),
+    .describe(
+      'medium: float32 matrices may be multiplied in bfloat16 where the processor has it (AMX), as in PyTorch; int8: on ' +
+        'the CPU and where nothing learns, matrices of blocks are multiplied in 8 bits, each row by a scale of its own',
+    ),
 }

@@ -54,8 +54,9 @@ export function sharedRounds(session: Rounds): Rounds {
 // Without draws a round is told apart by its options alone; its number only chooses random numbers.
 function keyOf(options: NativeRecord, hasConditions: boolean): string | undefined {
   const { round, ...rest } = options
-  const draws = rest['temperature'] !== 0
-  const remembers = Number(rest['generation'] ?? -1) >= 0
+  const { temperature, generation = -1 } = rest
+  const draws = temperature !== 0
+  const remembers = Number(generation) >= 0
   return draws || remembers ? undefined : JSON.stringify([hasConditions, rest])
 }
 

@@ -7,6 +7,7 @@
 #include "check.h"
 #include "kernels/halves.h"
 #include "memory_pool.h"
+#include "nn/byte_matrix.h"
 #include "nn/prepared.h"
 #include "nn/product.h"
 #include "ops/cached_attention.h"
@@ -218,6 +219,39 @@ TEST(a_weight_that_changed_is_prepared_anew) {
   CHECK(says(other) == first);
   std::remove(model.c_str());
   std::remove(trained.c_str());
+}
+
+TEST(products_of_bytes_are_near_and_a_row_is_its_own) {
+  const at::NoGradGuard no_grad;
+  at::manual_seed(7);
+  const Tensor bias = at::randn({48});
+  Tensor weight = at::randn({48, 33});
+  weight[5].zero_();
+  const nn::ByteMatrix bytes(weight);
+  for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+    for (const int64_t rows : {1, 7, 300}) {
+      Tensor x = at::randn({rows, 33});
+      x[0].mul_(1000);  // an outlier of a row is nobody else's
+      if (rows > 1) x[1].zero_();
+      x = x.to(dtype);
+      const Tensor residual = at::randn({rows, 48}).to(dtype);
+      const Tensor exact = at::linear(x.to(at::kFloat), weight);
+      const Tensor got = bytes.product(x, {}, {});
+      CHECK(got.scalar_type() == dtype);
+      const Tensor error = (got.to(at::kFloat) - exact).norm(2, 1), size = exact.norm(2, 1);
+      CHECK((error <= .02 * size).all().item<bool>());
+      const Tensor sum = bytes.product(x, bias, residual).to(at::kFloat);
+      const Tensor want = got.to(at::kFloat) + bias + residual.to(at::kFloat);
+      CHECK(worst(sum, want) <= (dtype == at::kFloat ? 1e-3 : room(want, 3)));
+      for (const int64_t row : {int64_t{0}, rows / 2, rows - 1}) {
+        CHECK(at::equal(bytes.product(x.narrow(0, row, 1), {}, {}), got.narrow(0, row, 1)));
+      }
+    }
+  }
+  Tensor broken = at::randn({2, 33});
+  broken[0][4] = std::numeric_limits<float>::quiet_NaN();
+  const Tensor shown = bytes.product(broken, {}, {});
+  CHECK(shown[0].isnan().all().item<bool>() && shown[1].isfinite().all().item<bool>());
 }
 
 TEST(large_tensors_take_the_memory_of_earlier_ones) {

@@ -170,6 +170,23 @@ TEST(bfloat16_stays_close_to_float32) {
   CHECK(worst(narrow.read(x).keep_T, wide.read(x).keep_T) <= 5e-2);
 }
 
+TEST(products_in_eight_bits_stay_close_and_learning_knows_none) {
+  Record config = tiny::config();
+  config.set("matmulPrecision", std::string("int8"));
+  Session bytes(config), full(tiny::config());
+  const Rows rows = tiny::rows(5, 4, 12);
+  const auto of = [&](Session& session) { return session.inspect(rows, {"hidden"}).at("hidden").values; };
+  const auto near = of(bytes), exact = of(full);
+  double error = 0, size = 0;
+  for (size_t i = 0; i < exact.size(); ++i) {
+    error += std::pow(near[i] - exact[i], 2);
+    size += std::pow(exact[i], 2);
+  }
+  CHECK(error > 0 && error < 1e-3 * size);
+  CHECK(bytes.train_step(tiny::step(), tiny::counting_batch(1, 8, 9)).number("total") ==
+        full.train_step(tiny::step(), tiny::counting_batch(1, 8, 9)).number("total"));
+}
+
 TEST(medium_precision_stays_close_to_the_highest) {
   const TrainBatch batch = tiny::counting_batch(4, 6, 9);
   Record medium = tiny::config();
