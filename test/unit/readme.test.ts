@@ -16,6 +16,7 @@ const documents = [
   'SECURITY.md',
   'docs/architecture.md',
   'docs/benchmarks.md',
+  'docs/performance.md',
   'docs/results.md',
 ]
 const names = z.record(z.string(), z.string())
