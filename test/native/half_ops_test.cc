@@ -117,6 +117,7 @@ TEST(half_width_rows) {
 
 TEST(half_attention_is_the_reference) {
   const at::NoGradGuard no_grad;
+  if (!ops::has_half_attention(half({4, 24}), {1, 1}, {})) std::printf("  skipped: no bfloat16 products here\n");
   at::manual_seed(3);
   const std::vector<Offsets> shapes{{0, 1}, {0, 2, 3}, {0, 31, 31, 64, 65}, {0, 100, 228}, {0, 700}};
   for (const Offsets& offsets : shapes) {
