@@ -18,6 +18,7 @@ import { inTurns } from './turns.js'
 
 const encoder = 'encoder'
 const ways = ['eager', 'compile'] as const
+const notBuilt = ['onnxruntime-node', 'no encoder is exported to ONNX'] as const
 const peerOf = { eager: 'PyTorch eager', compile: 'torch.compile' } as const
 
 /** Measures it at one size and type, with the largest batch that was asked for, up to 16. */
@@ -72,11 +73,11 @@ export async function* measureEncoders(
         ),
       ]
       yield* resultsOf(await inTurns(contenders, settings), { size, dtype, batch, threads })
-      for (const way of ways) {
-        const reason = absent.get(way)
+      const missing = ways.map((way) => [peerOf[way], absent.get(way)] as const)
+      for (const [name, reason] of [...missing, ...(settings.peers ? [notBuilt] : [])]) {
         if (reason === undefined) continue
         const known = { suite: 'inference', family: encoder, size: size.name, batch, dtype } as const
-        yield resultOf({ ...known, case: `${task}: missing, as ${reason}`, peer: peerOf[way] })
+        yield resultOf({ ...known, case: `${task}: missing, as ${reason}`, peer: name })
       }
     }
   } finally {
