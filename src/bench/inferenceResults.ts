@@ -16,7 +16,9 @@ export interface InferenceContender extends Contender {
 
 /** MiB that a model holds, all kinds of its bytes together. */
 export function heldMb(memory: Readonly<Record<string, number>>): number {
-  return Object.values(memory).reduce((sum, bytes) => sum + bytes, 0) / 2 ** 20
+  // What is kept for the next tensors is no model's, and part of what a call takes.
+  const held = Object.entries(memory).filter(([name]) => name !== 'pooledBytes')
+  return held.reduce((sum, [, bytes]) => sum + bytes, 0) / 2 ** 20
 }
 
 /** What stands beside the times of a whole group. */
