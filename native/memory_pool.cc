@@ -40,11 +40,7 @@ class Pool final : public c10::Allocator {
 
   void empty() {
     const std::lock_guard lock(mutex_);
-    for (auto& [size, blocks] : free_) {
-      for (void* block : blocks) plain_->raw_deallocate(block);
-    }
-    free_.clear();
-    free_bytes_ = 0;
+    give_back();
   }
 
   int64_t bytes() {
@@ -53,6 +49,14 @@ class Pool final : public c10::Allocator {
   }
 
  private:
+  void give_back() {
+    for (auto& [size, blocks] : free_) {
+      for (void* block : blocks) plain_->raw_deallocate(block);
+    }
+    free_.clear();
+    free_bytes_ = 0;
+  }
+
   static void advise(void* block, size_t size) {
 #ifdef MADV_HUGEPAGE
     const auto begin = (reinterpret_cast<uintptr_t>(block) + kHugePage - 1) / kHugePage * kHugePage;
@@ -91,7 +95,9 @@ class Pool final : public c10::Allocator {
       if (lent == lent_.end()) return plain_->raw_deallocate(block);
       const size_t size = lent->second;
       lent_.erase(lent);
-      if (free_bytes_ + size <= kMostFree) {
+      if (size <= kMostFree) {
+        // Full of sizes that nobody asks for any more, it begins anew.
+        if (free_bytes_ + size > kMostFree) give_back();
         free_[size].push_back(block);
         free_bytes_ += size;
         return;

@@ -269,8 +269,25 @@ TEST(large_tensors_take_the_memory_of_earlier_ones) {
   CHECK(next.const_data_ptr() == address);
   CHECK(pooled_bytes() == before);
 #endif
-  const Tensor small = at::empty({100});
-  CHECK(pooled_bytes() == before || small.defined());
+  // Small ones are malloc's.
+  {
+    const Tensor small = at::empty({100});
+  }
+  const int64_t kept = pooled_bytes();
+  {
+    const Tensor small = at::empty({100});
+  }
+  CHECK(pooled_bytes() == kept);
+#ifndef __SANITIZE_ADDRESS__
+  // Full of sizes that nobody asks for any more, the pool begins anew: the last size is kept all the same.
+  const void* last = nullptr;
+  for (int64_t mebibytes : {90, 100, 115, 130, 145, 160}) {
+    const Tensor block = at::empty({mebibytes << 18});
+    last = block.const_data_ptr();
+    CHECK(pooled_bytes() <= int64_t{512} << 20);
+  }
+  CHECK(at::empty({160 << 18}).const_data_ptr() == last);
+#endif
   // What oneDNN takes and gives back by its address alone
   const at::NoGradGuard no_grad;
   const Tensor product = at::linear(half({2000, 300}), half({500, 300}));
