@@ -10,6 +10,7 @@
 #include "kernels/blas.h"
 #include "kernels/cpu.h"
 #include "ops/float_rows.h"
+#include "ops/head_layout.h"
 
 namespace merge::ops {
 namespace {
@@ -23,8 +24,9 @@ void hide_later(float* scores, int64_t n, int64_t past) {
 }
 
 Tensor run(const Tensor& qkv, const Offsets& offsets, Heads heads, const std::vector<Tensor>& past_B, Among among) {
-  const int64_t stride = qkv.size(1), head = stride / (heads.queries + 2 * heads.keys), width = heads.queries * head;
-  const int64_t keys = heads.keys * head, group = heads.queries / heads.keys, cache = 2 * keys;
+  const HeadLayout layout(qkv.size(1), heads);
+  const int64_t head = layout.head, stride = layout.stride, width = layout.width, group = layout.group;
+  const int64_t keys = heads.keys * head, cache = 2 * keys;
   Tensor out = at::empty({qkv.size(0), width}, qkv.options());
   const float* base = qkv.const_data_ptr<float>();
   float* out_base = out.mutable_data_ptr<float>();
@@ -57,8 +59,9 @@ Tensor run(const Tensor& qkv, const Offsets& offsets, Heads heads, const std::ve
 // bfloat16: keys and values of one head at a time are widened, beside each other, in memory that stays cached.
 Tensor run_half(const Tensor& qkv, const Offsets& offsets, Heads heads, const std::vector<Tensor>& past_B,
                 Among among) {
-  const int64_t stride = qkv.size(1), head = stride / (heads.queries + 2 * heads.keys), width = heads.queries * head;
-  const int64_t keys = heads.keys * head, group = heads.queries / heads.keys, cache = 2 * keys;
+  const HeadLayout layout(qkv.size(1), heads);
+  const int64_t head = layout.head, stride = layout.stride, width = layout.width, group = layout.group;
+  const int64_t keys = heads.keys * head, cache = 2 * keys;
   Tensor out = at::empty({qkv.size(0), width}, qkv.options());
   const float scale = 1.0f / std::sqrt(static_cast<float>(head));
   const int64_t pairs = static_cast<int64_t>(past_B.size()) * heads.keys;

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "ops/float_rows.h"
+#include "ops/head_layout.h"
 
 namespace merge::ops {
 namespace {
@@ -51,8 +52,8 @@ bool has_half_attention(const Tensor& qkv, Heads heads, const Tensor& bias) {
 }
 
 Tensor half_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, const Tensor& bias) {
-  const int64_t stride = qkv.size(1), head = stride / (heads.queries + 2 * heads.keys), width = heads.queries * head;
-  const int64_t group = heads.queries / heads.keys;
+  const HeadLayout layout(qkv.size(1), heads);
+  const auto [head, stride, width, keys, values, group] = layout;
   const auto begins = square_offsets(offsets);
   const bool per_head = bias.defined() && bias.size(0) != 1;
   const float* bias_base = bias.defined() ? bias.const_data_ptr<float>() : nullptr;
@@ -70,8 +71,8 @@ Tensor half_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, co
       const Half* x = base + offsets[row] * stride;
       const int64_t group_queries = std::clamp(kScores / padded / kQueries * kQueries, kQueries, padded);
       scratch.fit(padded, head, group_queries);
-      kernels::pack_keys(x + width + key_head * head, stride, n, padded, head, scratch.keys.data());
-      kernels::pack_values(x + width + (heads.keys + key_head) * head, stride, n, padded, head, scratch.values.data());
+      kernels::pack_keys(x + keys + key_head * head, stride, n, padded, head, scratch.keys.data());
+      kernels::pack_values(x + values + key_head * head, stride, n, padded, head, scratch.values.data());
       for (int64_t h = key_head * group; h < (key_head + 1) * group; ++h) {
         const float* row_bias =
             bias_base == nullptr ? nullptr : bias_base + (per_head ? h * begins.back() : 0) + begins[row];

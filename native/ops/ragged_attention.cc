@@ -12,6 +12,7 @@
 #include "kernels/cpu.h"
 #include "ops/device_attention.h"
 #include "ops/half_attention.h"
+#include "ops/head_layout.h"
 
 namespace merge::ops {
 namespace {
@@ -19,24 +20,11 @@ namespace {
 using kernels::Matrix;
 using kernels::multiply;
 
-// Where the parts of a [T, (H + 2G) K] row of queries, keys and values lie, in floats.
-struct Layout {
-  Layout(int64_t row_width, Heads heads)
-      : head(row_width / (heads.queries + 2 * heads.keys)),
-        stride(row_width),
-        width(heads.queries * head),
-        keys(width),
-        values(width + heads.keys * head),
-        group(heads.queries / heads.keys) {}
-  int64_t head, stride, width, keys, values;
-  int64_t group;  // query heads that share a key head
-};
-
 // Saved: qkv, probabilities of all rows, packed as the bias is.
 struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
   static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& qkv, const Tensor& bias,
                         const Offsets& offsets, int64_t query_heads, int64_t key_heads) {
-    const Layout layout(qkv.size(1), {query_heads, key_heads});
+    const HeadLayout layout(qkv.size(1), {query_heads, key_heads});
     const auto begins = square_offsets(offsets);
     const bool has_bias = bias.numel() > 0, per_head = has_bias && bias.size(0) != 1;
     Tensor probability = at::empty({query_heads, begins.back()}, qkv.options());
@@ -79,7 +67,7 @@ struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
     const int64_t query_heads = context->saved_data["query_heads"].toInt();
     const int64_t key_heads = context->saved_data["key_heads"].toInt();
     const int64_t bias_heads = context->saved_data["bias_heads"].toInt();
-    const Layout layout(qkv.size(1), {query_heads, key_heads});
+    const HeadLayout layout(qkv.size(1), {query_heads, key_heads});
     const int64_t stride = layout.stride;
     const auto begins = square_offsets(offsets);
     const Tensor grad_out = grads[0].contiguous();
@@ -147,7 +135,7 @@ Tensor key_bias(const Tensor& bias_T, const Offsets& offsets) {
 }
 
 Tensor ragged_attention_reference(const Tensor& qkv, const Offsets& offsets, Heads heads, const Tensor& bias) {
-  const Layout layout(qkv.size(1), heads);
+  const HeadLayout layout(qkv.size(1), heads);
   const auto begins = square_offsets(offsets);
   std::vector<Tensor> rows;
   for (size_t r = 0; r + 1 < offsets.size(); ++r) {
