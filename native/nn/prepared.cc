@@ -83,8 +83,9 @@ Tensor Prepared::product(const Tensor& x, const Tensor& weight, Role role, const
   if (in_bytes) return matrix.bytes.product(x, bias, residual);
   const Tensor narrow_bias = bias.defined() ? bias.to(x.scalar_type()) : Tensor();
   if (!matrix.packed) {
-    const Tensor product = at::linear(x, matrix.values, narrow_bias);
-    return residual.defined() ? residual + product : product;
+    if (!residual.defined()) return at::linear(x, matrix.values, narrow_bias);
+    const Tensor sum = at::addmm(residual, x, matrix.values.t());
+    return bias.defined() ? sum + narrow_bias : sum;
   }
   const std::optional<Tensor> added = bias.defined() ? std::optional<Tensor>(narrow_bias) : std::nullopt;
   if (residual.defined()) {
