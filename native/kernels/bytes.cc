@@ -1,9 +1,6 @@
 // Bytes: each loop once, for float32 and bfloat16.
 #include "kernels/bytes.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "kernels/vector.h"
 
 namespace merge::kernels {

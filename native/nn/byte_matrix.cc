@@ -5,7 +5,6 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 
 #include <optional>
-#include <string_view>
 
 #include "error.h"
 #include "kernels/bytes.h"
@@ -15,9 +14,6 @@ namespace merge::nn {
 namespace {
 
 using Scalars = c10::List<std::optional<at::Scalar>>;
-using Pack = Tensor(Tensor, std::optional<c10::List<int64_t>>);
-using Multiply = Tensor(Tensor, double, int64_t, Tensor, Tensor, Tensor, std::optional<Tensor>, double, int64_t,
-                        std::optional<at::ScalarType>, std::string_view, Scalars, std::string_view);
 
 constexpr int64_t kRows = 128;  // of a share, of each thread
 constexpr int64_t kGrain = 16;
