@@ -18,7 +18,7 @@ namespace {
 
 constexpr size_t kSmallest = size_t{256} << 10;  // smaller blocks malloc keeps itself
 constexpr size_t kHugePage = size_t{2} << 20;
-constexpr size_t kMostFree = size_t{512} << 20;
+constexpr size_t kMostFree = size_t{256} << 20;
 
 // Eight sizes for each power of two, so that rows of changing lengths find each other's blocks.
 size_t rounded(size_t bytes) {
