@@ -17,6 +17,7 @@
 #include "family.h"
 #include "guard.h"
 #include "memory_pool.h"
+#include "nn/fitted_threads.h"
 #include "nn/prepared.h"
 #include "nn/weight_import.h"
 #include "nn/weights.h"
@@ -42,13 +43,20 @@ void check_running(const std::atomic<bool>& cancelled, const char* what) {
   if (cancelled.load()) throw Error("ERR_ABORTED", std::string("the ") + what + " was cancelled");
 }
 
-// A call that learns nothing.
+// A call that learns nothing from so many tokens.
 template <typename State, typename Call>
-auto reading(State& state, Call&& call) {
-  use_precision_of(*state.family);
+auto reading(State& state, size_t tokens, Call&& call) {
+  Family& family = *state.family;
+  use_precision_of(family);
+  const nn::FittedThreads threads(family.placement(), family.parameters(), static_cast<int64_t>(tokens));
   const at::NoGradGuard no_grad;
   const nn::UsePrepared use(state.prepared);
-  return call(*state.family);
+  return call(family);
+}
+
+// What a step reads at once at most.
+size_t tokens_of(const TrainBatch& batch) {
+  return batch.drafts.tokens.size() + batch.targets.tokens.size() + batch.conditions.tokens.size();
 }
 
 // A call that changes weights, or some of them before it fails.
@@ -108,11 +116,12 @@ std::map<std::string, NamedArray> host_arrays(const std::map<std::string, Tensor
 
 // One step of the optimizer: `learn` adds the gradients and returns the report.
 template <typename State, typename Learn>
-Record updated(State& state, const Record& step, Learn&& learn) {
+Record updated(State& state, const Record& step, size_t tokens, Learn&& learn) {
   const auto start = std::chrono::steady_clock::now();
   state.prepared.clear();
   Family& family = *state.family;
   use_precision_of(family);
+  const nn::FittedThreads threads(family.placement(), family.parameters(), static_cast<int64_t>(tokens));
   check_update(step);
   const auto& groups = family.parameters().groups();
   if (std::any_of(groups.begin(), groups.end(),
@@ -146,46 +155,53 @@ Session::~Session() {
 
 Record Session::train_step(const Record& step, const TrainBatch& batch) {
   return guarded([&] {
-    return updated(*state_, step, [&] { return state_->family->run(step, batch, /*learn=*/true, cancelled); });
+    return updated(*state_, step, tokens_of(batch),
+                   [&] { return state_->family->run(step, batch, /*learn=*/true, cancelled); });
   });
 }
 
 Record Session::policy_step(const Record& step, const Trajectory& run) {
-  return guarded(
-      [&] { return updated(*state_, step, [&] { return state_->family->learn_policy(step, run, cancelled); }); });
+  return guarded([&] {
+    return updated(*state_, step, run.rows.tokens.size(),
+                   [&] { return state_->family->learn_policy(step, run, cancelled); });
+  });
 }
 
 std::map<std::string, NamedArray> Session::policy_logs(const Record& options, const Trajectory& run) {
   return guarded([&] {
     check_running(cancelled, "reading");
-    return reading(*state_, [&](Family& family) { return host_arrays(family.policy_logs(options, run)); });
+    return reading(*state_, run.rows.tokens.size(),
+                   [&](Family& family) { return host_arrays(family.policy_logs(options, run)); });
   });
 }
 
 Record Session::evaluate(const Record& step, const TrainBatch& batch) {
   return guarded([&] {
-    return reading(*state_, [&](Family& family) { return family.run(step, batch, /*learn=*/false, cancelled); });
+    return reading(*state_, tokens_of(batch),
+                   [&](Family& family) { return family.run(step, batch, /*learn=*/false, cancelled); });
   });
 }
 
 RoundOutput Session::refine_round(const Record& options, const RoundInput& input) {
   return guarded([&] {
     check_running(cancelled, "round");
-    return reading(*state_, [&](Family& family) { return family.refine_round(options, input); });
+    return reading(*state_, input.rows.tokens.size() + input.conditions.tokens.size(),
+                   [&](Family& family) { return family.refine_round(options, input); });
   });
 }
 
 DenoiseOutput Session::denoise(const Record& options, const DenoiseInput& input) {
   return guarded([&] {
     check_running(cancelled, "denoising step");
-    return reading(*state_, [&](Family& family) { return family.denoise(options, input); });
+    return reading(*state_, input.blocks.rows.tokens.size(),
+                   [&](Family& family) { return family.denoise(options, input); });
   });
 }
 
 void Session::remember(const CachedRows& input) {
   guarded([&] {
     check_running(cancelled, "reading");
-    reading(*state_, [&](Family& family) { family.remember(input); });
+    reading(*state_, input.rows.tokens.size(), [&](Family& family) { family.remember(input); });
   });
 }
 
@@ -196,26 +212,30 @@ void Session::forget(int64_t generation, const std::vector<int32_t>& slots) {
 NextOutput Session::next_tokens(const Record& options, const NextInput& input) {
   return guarded([&] {
     check_running(cancelled, "writing");
-    return reading(*state_, [&](Family& family) { return family.next_tokens(options, input, cancelled); });
+    return reading(*state_, input.rows.tokens.size(),
+                   [&](Family& family) { return family.next_tokens(options, input, cancelled); });
   });
 }
 
 LengthOutput Session::predict_lengths(const Record& options, const CachedRows& sources) {
   return guarded([&] {
     check_running(cancelled, "reading");
-    return reading(*state_, [&](Family& family) { return family.predict_lengths(options, sources); });
+    return reading(*state_, sources.rows.tokens.size(),
+                   [&](Family& family) { return family.predict_lengths(options, sources); });
   });
 }
 
 std::map<std::string, NamedArray> Session::inspect(const Rows& rows, const std::vector<std::string>& outputs) {
-  return guarded(
-      [&] { return reading(*state_, [&](Family& family) { return host_arrays(family.inspect(rows, outputs)); }); });
+  return guarded([&] {
+    return reading(*state_, rows.tokens.size(),
+                   [&](Family& family) { return host_arrays(family.inspect(rows, outputs)); });
+  });
 }
 
 std::map<std::string, NamedArray> Session::inspect_behind(const Rows& prompts, const Rows& rows, const std::string& way,
                                                           const std::vector<std::string>& outputs) {
   return guarded([&] {
-    return reading(*state_,
+    return reading(*state_, prompts.tokens.size() + rows.tokens.size(),
                    [&](Family& family) { return host_arrays(family.inspect_behind(prompts, rows, way, outputs)); });
   });
 }

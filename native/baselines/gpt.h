@@ -26,6 +26,7 @@ class Gpt {
   ops::Heads heads() const { return stream_.heads(); }
   const nn::TokenStreamOptions& options() const { return options_; }
   nn::Parameters& parameters() { return parameters_; }
+  const nn::Parameters& parameters() const { return parameters_; }
 
  private:
   nn::TokenStreamOptions options_;

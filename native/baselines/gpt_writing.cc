@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "error.h"
+#include "nn/fitted_threads.h"
 #include "nn/packed.h"
 #include "nn/sampling.h"
 #include "random.h"
@@ -61,6 +62,8 @@ NextOutput write_on(const Gpt& model, nn::KvCache& cache, const Record& options,
       unread.append(row->unread);
       last.push_back(unread.offsets.back() - 1);
     }
+    const nn::FittedThreads threads(model.options().placement, model.parameters(),
+                                    static_cast<int64_t>(unread.tokens.size()));
     const nn::Sequence sequence = model.sequence(unread, begins);
     Tensor hidden_TD = model.forward(sequence, [&](int64_t layer, const Tensor& qkv) {
       return cache.append(layer, qkv, sequence.offsets, slots, model.heads(), ops::Among::kEarlier);
