@@ -20,8 +20,7 @@ class Gpt {
   Tensor forward(const nn::Sequence& sequence, const nn::LayerAttend& attend) const {
     return stream_.forward(sequence, attend);
   }
-  // hidden [M, D] -> logits [M, V], in float32 or wider.
-  Tensor logits(const Tensor& hidden_MD) const { return stream_.logits(hidden_MD); }
+  const nn::Head& head() const { return stream_.head(); }
 
   ops::Heads heads() const { return stream_.heads(); }
   const nn::TokenStreamOptions& options() const { return options_; }

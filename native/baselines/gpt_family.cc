@@ -36,7 +36,7 @@ std::map<std::string, Tensor> GptFamily::inspect(const Rows& rows, const std::ve
     if (output != "hidden" && output != "logits") {
       throw Error("ERR_INPUT", "outputs: expected hidden or logits, received " + output);
     }
-    values[output] = output == "hidden" ? hidden_TD : model_.logits(hidden_TD);
+    values[output] = output == "hidden" ? hidden_TD : model_.head().logits(hidden_TD);
   }
   return values;
 }

@@ -33,9 +33,10 @@ Record run_gpt(const Gpt& model, const Record& step, const TrainBatch& batch, bo
     // 2) the loss
     const nn::Sequence sequence = model.sequence(read);
     const at::Device device = sequence.tokens_T.device();
-    const Tensor logits_MV = model.logits(model.forward(sequence).index_select(0, nn::index_tensor(asked, device)));
     const Tensor next_M = nn::index_tensor(next, device);
-    const Tensor loss = at::cross_entropy_loss(logits_MV, next_M);
+    const nn::HeadLoss said =
+        model.head().loss(model.forward(sequence).index_select(0, nn::index_tensor(asked, device)), next_M);
+    const Tensor loss = said.loss_M.mean();
     const double share = static_cast<double>(next.size()) / all;
     // sync: a bad loss must stop before it reaches the weights.
     const double value = loss.item<double>();
@@ -47,7 +48,7 @@ Record run_gpt(const Gpt& model, const Record& step, const TrainBatch& batch, bo
     // 3) what it says
     at::NoGradGuard no_grad;
     total += value * share;
-    right += static_cast<double>(logits_MV.argmax(1).eq(next_M).sum().item<int64_t>());
+    right += static_cast<double>(said.best_M.eq(next_M).sum().item<int64_t>());
   }
   Record report;
   report.set("total", total);

@@ -74,7 +74,7 @@ NextOutput write_on(const Gpt& model, nn::KvCache& cache, const Record& options,
       hidden_TD = hidden_TD.index_select(0, nn::index_tensor(last, hidden_TD.device()));
     }
     // Rows of the embedding beyond the tokenizer are never written.
-    const Tensor logits_BV = model.logits(hidden_TD).narrow(1, 0, vocabulary);
+    const Tensor logits_BV = model.head().logits(hidden_TD).narrow(1, 0, vocabulary);
     // 3) the next token; ties go to the lower id
     // sync: tokens are host data.
     const bool is_greedy = sampling.temperature == 0;

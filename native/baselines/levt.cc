@@ -63,7 +63,7 @@ std::vector<int64_t> token_positions(const States& states) {
   return positions;
 }
 
-Tensor token_logits(const Levt& model, const Masked& masked, Reading& reading) {
+Tensor mask_states(const Levt& model, const Masked& masked, Reading& reading) {
   // Masks come in the order of their rows.
   Rows read;
   std::vector<int64_t> positions;
@@ -80,7 +80,7 @@ Tensor token_logits(const Levt& model, const Masked& masked, Reading& reading) {
   const States states = model.encode(read);
   reading.passes += 1;
   reading.positions += states.offsets.back();
-  return model.logits(states.hidden_TD.index_select(0, nn::index_tensor(positions, states.hidden_TD.device())));
+  return states.hidden_TD.index_select(0, nn::index_tensor(positions, states.hidden_TD.device()));
 }
 
 }  // namespace merge::baselines

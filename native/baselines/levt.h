@@ -29,8 +29,8 @@ class Levt {
   Tensor keep(const Tensor& hidden_TD) const;
   // pi_plh: logits of 0 .. max_insert placeholders for each gap between neighbours, [G, C].
   Tensor placeholders(const States& states) const;
-  // pi_tok: the head, [M, V].
-  Tensor logits(const Tensor& hidden_MD) const { return encoder_.logits(hidden_MD); }
+  // pi_tok.
+  const nn::Head& head() const { return encoder_.head(); }
 
   const LevtOptions& options() const { return options_; }
   nn::Parameters& parameters() { return parameters_; }
@@ -45,11 +45,11 @@ class Levt {
 // Packed positions of the rows' tokens, without their sentinels.
 std::vector<int64_t> token_positions(const States& states);
 
-// The head at the masks of some rows, in order, [M, V]; rows without a mask are not read. `passes` and `positions`
-// count what was.
+// What the head reads at the masks of some rows, in order, [M, D]; rows without a mask are not read. `passes` and
+// `positions` count what was.
 struct Reading {
   int64_t passes = 0, positions = 0;
 };
-Tensor token_logits(const Levt& model, const Masked& masked, Reading& reading);
+Tensor mask_states(const Levt& model, const Masked& masked, Reading& reading);
 
 }  // namespace merge::baselines

@@ -40,7 +40,7 @@ std::map<std::string, Tensor> LevtFamily::inspect(const Rows& rows, const std::v
     if (output == "hidden")
       values[output] = states.hidden_TD;
     else if (output == "logits")
-      values[output] = model_.logits(states.hidden_TD);
+      values[output] = model_.head().logits(states.hidden_TD);
     else if (output == "keep")
       values[output] = model_.keep(states.hidden_TD);
     else if (output == "counts")

@@ -32,18 +32,18 @@ void delete_own(const Levt& model, const Rows& x, const std::vector<int64_t>& ch
   }
 }
 
-// A token for each mask, drawn from its distribution.
-Tensor drawn_tokens(const Levt& model, const Tensor& logits_MV, const Random& random) {
-  const Tensor probability_MV = fill_probability(logits_MV, {model.options().places(), -1, {}});
-  std::vector<float> draws;
-  for (int64_t m = 0; m < logits_MV.size(0); ++m) draws.push_back(static_cast<float>(random.uniform(m)));
-  const Tensor mass_MV = probability_MV.to(at::kFloat).cumsum(1);
-  const Tensor draw_M1 = at::tensor(at::ArrayRef<float>(draws)).to(mass_MV.device()).unsqueeze(1);
-  // The first id whose mass reaches the draw, so never one that adds nothing.
-  return at::searchsorted(mass_MV, draw_M1 * mass_MV.narrow(1, mass_MV.size(1) - 1, 1)).squeeze(1);
-}
-
 }  // namespace
+
+Tensor drawn_tokens(const LevtOptions& options, int64_t begin, const Tensor& logits_mV, const Draws& draws) {
+  const Random random = draws.of(Purpose::kOwnFill);
+  const Tensor probability_mV = fill_probability(logits_mV, begin, {options.places(), -1, {}});
+  std::vector<float> uniform;
+  for (int64_t m = 0; m < logits_mV.size(0); ++m) uniform.push_back(static_cast<float>(random.uniform(begin + m)));
+  const Tensor mass_mV = probability_mV.to(at::kFloat).cumsum(1);
+  const Tensor draw_m1 = at::tensor(at::ArrayRef<float>(uniform)).to(mass_mV.device()).unsqueeze(1);
+  // The first id whose mass reaches the draw, so never one that adds nothing.
+  return at::searchsorted(mass_mV, draw_m1 * mass_mV.narrow(1, mass_mV.size(1) - 1, 1)).squeeze(1);
+}
 
 std::vector<uint8_t> kept_tokens(const Rows& x, const Rows& y) {
   std::vector<uint8_t> keep_N(x.tokens.size());
@@ -74,16 +74,13 @@ Rows insertion_states(const Levt& model, const Rows& x, const Rows& y, const Lev
   return states;
 }
 
-Rows deletion_states(const Levt& model, const Rows& x, const Masked& masked, const Tensor& logits_MV, double own_fill,
-                     const Draws& draws) {
-  at::NoGradGuard no_grad;
+Rows deletion_states(const Rows& x, const Masked& masked, const Tensor& drawn_M, double own_fill, const Draws& draws) {
   const Random chosen = draws.of(Purpose::kRollIn);
   const auto is_own = [&](int64_t r) { return chosen.uniform(r, kOwnFillDraw) < own_fill; };
   bool any = false;
   for (int64_t r = 0; r < x.count(); ++r) any = any || is_own(r);
   if (!any) return x;
-  Rows own = masked.rows;
-  if (!masked.masks.empty()) own = filled(masked, drawn_tokens(model, logits_MV, draws.of(Purpose::kOwnFill)));
+  const Rows own = masked.masks.empty() ? masked.rows : filled(masked, drawn_M);
   Rows states;
   for (int64_t r = 0; r < x.count(); ++r) states.append(is_own(r) ? own.row(r) : x.row(r));
   return states;

@@ -17,9 +17,12 @@ struct LevtShares {
 Rows insertion_states(const Levt& model, const Rows& x, const Rows& y, const LevtShares& shares, const Draws& draws,
                       Reading& reading);
 
-// Rows for the deletion to learn on: drafts X, or the masked rows filled with tokens that pi_tok draws.
-Rows deletion_states(const Levt& model, const Rows& x, const Masked& masked, const Tensor& logits_MV, double own_fill,
-                     const Draws& draws);
+// A token for each mask from `begin` on, drawn from the logits [m, V] of pi_tok.
+Tensor drawn_tokens(const LevtOptions& options, int64_t begin, const Tensor& logits_mV, const Draws& draws);
+
+// Rows for the deletion to learn on: drafts X, or for a share of them the masked rows filled with drawn tokens, which
+// are needed where there is such a share and a mask.
+Rows deletion_states(const Rows& x, const Masked& masked, const Tensor& drawn_M, double own_fill, const Draws& draws);
 
 // The expert's labels: 1 for each token of X that stays on the shortest way to Y by deletions and insertions.
 std::vector<uint8_t> kept_tokens(const Rows& x, const Rows& y);

@@ -72,9 +72,8 @@ RoundOutput refine_levt(const Levt& model, const Record& options, const RoundInp
   with_standing_masks(masked, model.options().mask);
   output.confidence.assign(masked.rows.tokens.size(), 1.0f);
   if (!masked.masks.empty()) {
-    const Tensor probability_MV = fill_probability(
-        token_logits(model, masked, reading), {model.options().places(), shift, masks_before_locked(input, masked)});
-    const auto choices = likeliest(probability_MV);
+    const auto choices = likeliest(model.head(), mask_states(model, masked, reading),
+                                   {model.options().places(), shift, masks_before_locked(input, masked)});
     for (size_t m = 0; m < choices.size(); ++m) {
       masked.rows.tokens[masked.masks[m]] = static_cast<int32_t>(choices[m].token);
       output.confidence[masked.masks[m]] = choices[m].probability;

@@ -94,10 +94,18 @@ Tensor loss_of(const Levt& model, const LevtStep& options, const Rows& x, const 
 
   // 3) tokens, at the expert's placeholders
   const Tensor targets_M = nn::index_tensor(expert.targets_M, device);
-  Tensor logits_MV, token = at::zeros({}, placeholder.options());
+  Tensor token = at::zeros({}, placeholder.options());
+  nn::HeadLoss said;
+  std::vector<Tensor> drawn;
   if (!expert.targets_M.empty()) {
-    logits_MV = token_logits(model, expert.masked, tally.reading);
-    token = recon_loss(logits_MV, targets_M, options.label_smoothing);
+    nn::HeadLossOptions how{.smoothing = options.label_smoothing};
+    if (options.shares.own_fill > 0) {
+      how.look = [&](int64_t begin, const Tensor& logits_mV) {
+        drawn.push_back(drawn_tokens(sizes, begin, logits_mV, draws));
+      };
+    }
+    said = model.head().loss(mask_states(model, expert.masked, tally.reading), targets_M, how);
+    token = recon_loss(said.loss_M);
   }
 
   // 4) deletion, on the draft or on what 3) would write
@@ -105,7 +113,8 @@ Tensor loss_of(const Levt& model, const LevtStep& options, const Rows& x, const 
   std::vector<uint8_t> keep;
   {
     Stopwatch host(tally.host_seconds);
-    state = deletion_states(model, x, expert.masked, logits_MV, options.shares.own_fill, draws);
+    state =
+        deletion_states(x, expert.masked, drawn.empty() ? Tensor() : at::cat(drawn), options.shares.own_fill, draws);
     keep = kept_tokens(state, y);
   }
   const States states = encoded(model, state, tally.reading);
@@ -128,7 +137,7 @@ Tensor loss_of(const Levt& model, const LevtStep& options, const Rows& x, const 
   tally.gaps += counts_G.numel();
   tally.counts_right += count_GC.argmax(1).eq(counts_G).sum().item<int64_t>();
   tally.masks += targets_M.numel();
-  if (logits_MV.defined()) tally.fills_right += logits_MV.argmax(1).eq(targets_M).sum().item<int64_t>();
+  if (said.best_M.defined()) tally.fills_right += said.best_M.eq(targets_M).sum().item<int64_t>();
   return total;
 }
 

@@ -38,8 +38,7 @@ class MaskGit {
   // Targets behind sources in a cache, which stays as it is; several may share a slot.
   Tensor forward_targets(const nn::KvCache& cache, const Rows& targets, const std::vector<int32_t>& slots) const;
 
-  // hidden [M, D] -> logits [M, V], in float32 or wider.
-  Tensor logits(const Tensor& hidden_MD) const { return stream_.logits(hidden_MD); }
+  const nn::Head& head() const { return stream_.head(); }
   // Hidden states of first markers [B, D] -> logits [B, 2R + 1] of differences.
   Tensor length_logits(const Tensor& hidden_BD) const;
 

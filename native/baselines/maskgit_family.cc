@@ -20,7 +20,7 @@ std::map<std::string, Tensor> values_of(const baselines::MaskGit& model, const T
     if (output == "hidden")
       values[output] = hidden_TD;
     else if (output == "logits")
-      values[output] = model.logits(hidden_TD);
+      values[output] = model.head().logits(hidden_TD);
     else if (output == "length" && lengths.defined())
       values[output] = lengths;
     else

@@ -101,7 +101,7 @@ DenoiseOutput fill(const MaskGit& model, const nn::KvCache& cache, const Record&
   for (size_t first = 0; first < masks.size(); first += kHeadPositions) {
     const size_t last = std::min(masks.size(), first + kHeadPositions);
     const Tensor places = nn::index_tensor({masks.begin() + first, masks.begin() + last}, device);
-    Tensor logits_MV = model.logits(hidden_TD.index_select(0, places)).index_fill(1, forbidden_F, -INFINITY);
+    Tensor logits_MV = model.head().logits(hidden_TD.index_select(0, places)).index_fill(1, forbidden_F, -INFINITY);
     logits_MV = logits_MV.narrow(1, 0, vocabulary);
     Tensor tokens_M;
     if (sampling.temperature == 0) {

@@ -68,19 +68,22 @@ Record run_maskgit(const MaskGit& model, const Record& step, const TrainBatch& b
     const Tensor hidden_TD = model.forward_pairs(asked.sources, asked.drafts);
     Tensor loss = at::zeros({}, hidden_TD.options().dtype(nn::widen(hidden_TD).scalar_type()));
     Tensor token_sum = loss, length_sum = loss;
-    Tensor token_logits, length_logits, tokens_M, differences_L;
+    nn::HeadLoss token_said, length_said;
+    Tensor tokens_M, differences_L;
     // 2) the tokens behind masks
     if (!asked.masks.empty()) {
       tokens_M = nn::index_tensor(asked.tokens, device);
-      token_logits = model.logits(hidden_TD.index_select(0, nn::index_tensor(asked.masks, device)));
-      token_sum = at::cross_entropy_loss(token_logits, tokens_M, {}, at::Reduction::Sum, -100, smoothing);
+      token_said = model.head().loss(hidden_TD.index_select(0, nn::index_tensor(asked.masks, device)), tokens_M,
+                                     {.smoothing = smoothing});
+      token_sum = token_said.loss_M.sum();
       loss = loss + token_sum / masks;
     }
     // 3) the length, from the source alone
     if (!asked.begins.empty()) {
       differences_L = nn::index_tensor(asked.differences, device);
-      length_logits = model.length_logits(hidden_TD.index_select(0, nn::index_tensor(asked.begins, device)));
-      length_sum = at::cross_entropy_loss(length_logits, differences_L, {}, at::Reduction::Sum);
+      length_said = nn::logits_loss(
+          model.length_logits(hidden_TD.index_select(0, nn::index_tensor(asked.begins, device))), differences_L, 0);
+      length_sum = length_said.loss_M.sum();
       loss = loss + weight_length * length_sum / sources;
     }
     // sync: a bad loss must stop before it reaches the weights.
@@ -92,13 +95,13 @@ Record run_maskgit(const MaskGit& model, const Record& step, const TrainBatch& b
     if (learn && loss.requires_grad()) torch::autograd::backward({loss}, {});
     // 4) what it says
     at::NoGradGuard no_grad;
-    const auto right = [](const Tensor& logits, const Tensor& wanted) {
-      return logits.defined() ? static_cast<double>(logits.argmax(1).eq(wanted).sum().item<int64_t>()) : 0.0;
+    const auto right = [](const nn::HeadLoss& said, const Tensor& wanted) {
+      return said.best_M.defined() ? static_cast<double>(said.best_M.eq(wanted).sum().item<int64_t>()) : 0.0;
     };
     token += masks > 0 ? token_sum.item<double>() / masks : 0;
     length += sources > 0 ? length_sum.item<double>() / sources : 0;
-    filled += right(token_logits, tokens_M);
-    measured += right(length_logits, differences_L);
+    filled += right(token_said, tokens_M);
+    measured += right(length_said, differences_L);
   }
   Record report;
   report.set("total", token + weight_length * length);

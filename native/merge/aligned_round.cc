@@ -162,23 +162,27 @@ RoundLoss aligned_round(const Model& model, const StepOptions& options, const Wa
   const Model::Filled fill = model.fill(x, skeleton, insertion.masked, extended.way.beside, {deletion.straight_N, {}});
   tally.passes += 1;
   tally.positions += static_cast<int64_t>(insertion.masked.rows.tokens.size()) + 2 * insertion.masked.rows.count();
-  const Tensor targets_M = nn::index_tensor(insertion.targets_M, fill.logits_MV.device());
+  const Tensor targets_M = nn::index_tensor(insertion.targets_M, fill.masks_MD.device());
+  const bool stops = options.gradient == RoundGradient::kStop;
+  const Tensor logits_MV = stops ? Tensor() : model.head().logits(fill.masks_MD);
+  const nn::HeadLoss said = stops ? model.head().loss(fill.masks_MD, targets_M, {.smoothing = options.label_smoothing})
+                                  : nn::logits_loss(logits_MV, targets_M, options.label_smoothing);
 
   const bool aligned = options.reconstruction == Reconstruction::kOracle;
-  RoundLoss round{.terms = {.recon = aligned ? recon_loss(fill.logits_MV, targets_M, options.label_smoothing)
-                                             : unaligned_recon(model, fill.states, y, options),
-                            .compression = compression_loss(keeps.logits_N, keep_N, keeps.rows_N, gate_B,
-                                                            options.keep_reduction, options.keep_kl),
-                            .pointer = insertion_loss(gaps, model.count_source(), insertion.counts_G, gap_rows,
-                                                      skeleton.rows.count(), options),
-                            .gate = gate_loss(gate_logits_B, needs_B, options.gate_cost),
-                            .length = length_loss(keeps.logits_N, keep_N, keeps.rows_N, learned)},
-                  .total = {},
-                  .next = {}};
+  RoundLoss round{
+      .terms = {.recon = aligned ? recon_loss(said.loss_M) : unaligned_recon(model, fill.states, y, options),
+                .compression = compression_loss(keeps.logits_N, keep_N, keeps.rows_N, gate_B, options.keep_reduction,
+                                                options.keep_kl),
+                .pointer = insertion_loss(gaps, model.count_source(), insertion.counts_G, gap_rows,
+                                          skeleton.rows.count(), options),
+                .gate = gate_loss(gate_logits_B, needs_B, options.gate_cost),
+                .length = length_loss(keeps.logits_N, keep_N, keeps.rows_N, learned)},
+      .total = {},
+      .next = {}};
   double value = 0;
   round.total = weighted(round.terms, options, value);
 
-  const Choice choice = choose_fill(model, fill.logits_MV, options, draw);
+  const Choice choice = stops ? Choice{said.best_M, {}} : relaxed_fill(model, logits_MV, options, draw);
   round.next = next_way(extended.way, insertion.masked, choice, fill.states, learned);
 
   at::NoGradGuard no_grad;
@@ -186,7 +190,7 @@ RoundLoss aligned_round(const Model& model, const StepOptions& options, const Wa
   tally.judge(keeps.logits_N, keep_N, gate_B, scale);
   tally.count(own_counts(gaps, model.count_source()),
               nn::index_tensor({insertion.counts_G.begin(), insertion.counts_G.end()}, targets_M.device()));
-  tally.fill(fill.logits_MV.argmax(1), targets_M);
+  tally.fill(said.best_M, targets_M);
   return round;
 }
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "ops/tensor.h"
+#include "nn/head.h"
 
 namespace merge {
 
@@ -20,10 +20,10 @@ struct FillRules {
   std::vector<int64_t> before_locked;  // masks that may not become it
 };
 
-// softmax over the tokens that may be written: logits [M, V] -> [M, V].
-Tensor fill_probability(const Tensor& logits_MV, const FillRules& rules);
+// softmax over the tokens that may be written: logits [m, V] of the masks from `begin` on -> [m, V].
+Tensor fill_probability(const Tensor& logits_mV, int64_t begin, const FillRules& rules);
 
-// The most probable token of each mask; ties go to the lower id.
-std::vector<Choice> likeliest(const Tensor& probability_MV);
+// The most probable token of each mask, of which the head reads masks_MD; ties go to the lower id.
+std::vector<Choice> likeliest(const nn::Head& head, const Tensor& masks_MD, const FillRules& rules);
 
 }  // namespace merge

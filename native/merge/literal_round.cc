@@ -77,7 +77,7 @@ RoundLoss literal_round(const Model& model, const StepOptions& options, const Wa
   tally.positions += static_cast<int64_t>(x.tokens.size() + masked.masks.size()) + 2 * rows;
 
   // 5) losses: reconstruction from the last round's logits alone
-  const Tensor none = fill.logits_MV.sum() * 0;
+  const Tensor none = nn::widen(fill.masks_MD).sum() * 0;
   RoundLoss round{
       .terms = {.recon = draw.is_last ? unaligned_recon(model, fill.states, y, options) : none,
                 .compression = literal_compression(keeps.logits_N, keeps.rows_N, gate_B, options.keep_reduction),
@@ -88,7 +88,9 @@ RoundLoss literal_round(const Model& model, const StepOptions& options, const Wa
       .next = {}};
   double value = 0;
   round.total = weighted(round.terms, options, value);
-  const Choice choice = choose_fill(model, fill.logits_MV, options, draw);
+  const Choice choice = options.gradient == RoundGradient::kStop
+                            ? Choice{model.head().best_words(fill.masks_MD), {}}
+                            : relaxed_fill(model, model.head().logits(fill.masks_MD), options, draw);
   round.next = next_way(way, masked, choice, fill.states, rows);
 
   // The oracle only judges here, so that both profiles report the same numbers.

@@ -11,8 +11,8 @@ struct Terms {
   Tensor recon, compression, pointer, gate, length;
 };
 
-// Mean cross-entropy of the fill: logits [M, V], targets [M], label smoothing 0..1.
-Tensor recon_loss(const Tensor& logits_MV, const Tensor& targets_M, double smoothing);
+// Mean of the cross-entropies of the fills.
+Tensor recon_loss(const Tensor& loss_M);
 
 // BCE(p_keep, keep) over tokens + weight * mean over rows of KL(Ber(mean p_keep) || Ber(1 - reduction * g)).
 // rows_N is each token's row; gate_B carries no gradient here.

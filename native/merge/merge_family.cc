@@ -59,7 +59,7 @@ std::map<std::string, Tensor> MergeFamily::inspect(const Rows& rows, const std::
     if (output == "hidden")
       values[output] = reading.states.hidden_TD;
     else if (output == "logits")
-      values[output] = model_.logits(reading.states.hidden_TD);
+      values[output] = model_.head().logits(reading.states.hidden_TD);
     else if (output == "keep")
       values[output] = reading.keep_T;
     else if (output == "gate")

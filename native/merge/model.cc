@@ -238,7 +238,7 @@ Model::Filled Model::fill(const Rows& x, const Skeleton& skeleton, const Masked&
                                                               straight.keep_N, dtype)
                                                   : encoder_.view(packed.positions_T, packed.offsets, dtype);
   const Tensor hidden_TD = encoder_.forward(embedded_TD, view);
-  return {plain(packed, rows, soft.solid, hidden_TD), encoder_.logits(hidden_TD.index_select(0, masks_M))};
+  return {plain(packed, rows, soft.solid, hidden_TD), hidden_TD.index_select(0, masks_M)};
 }
 
 void Model::let_learn(Learners learners) const {

@@ -62,18 +62,17 @@ class Model {
   Reading judge(States states) const;
   Reading read(const Rows& x, const Beside& beside = {}) const { return judge(encode(x, beside)); }
 
-  // The head at every position, [T, V].
-  Tensor logits(const Tensor& hidden_TD) const { return encoder_.logits(hidden_TD); }
+  const nn::Head& head() const { return encoder_.head(); }
 
   // D2 on S: on the kept states of E(X), or with three encodings on E(S). keep_N, if given, is the straight-through
   // keep of X's tokens: dropped ones then stay as soft keys of D2's block (H8).
   Inserter::Output gaps(const States& of_x, const Rows& x, const Skeleton& skeleton, const Beside& beside = {},
                         const Tensor& keep_N = {}) const;
 
-  // E(S^) and the head at its masks, in order: logits [M, V]. `x` gives what was dropped at each gap.
+  // E(S^), and what the head reads at its masks, in order. `x` gives what was dropped at each gap.
   struct Filled {
     States states;  // of S^
-    Tensor logits_MV;
+    Tensor masks_MD;
   };
   // Gradients that reach the filling: keep_N as in gaps; select_M, the relaxed selection of each mask's gap, scales the
   // mask's embedding by 1 + z - sg(z).

@@ -62,9 +62,10 @@ Record run_pretraining(Model& model, const Record& step, const TrainBatch& batch
       while (place >= y.offsets[row + 1]) ++row;
       positions.push_back(states.token(row, place - y.offsets[row]));
     }
-    const Tensor logits_MV = model.logits(states.hidden_TD.index_select(0, nn::index_tensor(positions, device)));
     const Tensor targets_M = nn::index_tensor(masked.targets, device);
-    const Tensor loss = recon_loss(logits_MV, targets_M, smoothing);
+    const nn::HeadLoss said = model.head().loss(states.hidden_TD.index_select(0, nn::index_tensor(positions, device)),
+                                                targets_M, {.smoothing = smoothing});
+    const Tensor loss = recon_loss(said.loss_M);
     // sync: a bad loss must stop before it reaches the weights.
     const double value = loss.item<double>();
     if (!std::isfinite(value)) {
@@ -74,7 +75,7 @@ Record run_pretraining(Model& model, const Record& step, const TrainBatch& batch
     if (learn && loss.requires_grad()) torch::autograd::backward({loss * scale}, {});
     tally.recon += value * scale;
     tally.total += value * scale;
-    tally.fill(logits_MV.detach().argmax(1), targets_M);
+    tally.fill(said.best_M, targets_M);
     tally.positions += states.offsets.back();
     tally.passes += 1;
   }

@@ -69,7 +69,8 @@ Rows own_fill(const Model& model, const Rows& x, const Rows& y, const Rows& cond
   const Rows start = random_subsequence(chosen_y, draws.of(Purpose::kOwnFillStart));
   const Skeleton skeleton = drop(start, std::vector<uint8_t>(start.tokens.size(), 1));
   const Insertion insertion = oracle_insertion(skeleton, chosen_y, model.options().mask, model.options().max_insert);
-  const Rows own = filled(insertion.masked, model.fill(start, skeleton, insertion.masked, beside).logits_MV.argmax(1));
+  const Model::Filled fill = model.fill(start, skeleton, insertion.masked, beside);
+  const Rows own = filled(insertion.masked, model.head().best_words(fill.masks_MD));
   Rows rows;
   for (int64_t r = 0, next = 0; r < x.count(); ++r) {
     const bool is_own = next < static_cast<int64_t>(chosen.size()) && chosen[next] == r;

@@ -66,19 +66,21 @@ Choice sample(const float* probability, int64_t vocabulary, const RoundOptions& 
   return {order[pick], probability[order[pick]]};
 }
 
-std::vector<Choice> choose(const Model& model, const Tensor& logits_MV, std::vector<int64_t> before_locked,
+std::vector<Choice> choose(const Model& model, const Tensor& masks_MD, std::vector<int64_t> before_locked,
                            const RoundOptions& options) {
   const ModelOptions& ids = model.options();
-  const Tensor probability_MV = fill_probability(
-      logits_MV, {{ids.pad, ids.bos, ids.eos, ids.mask, ids.sep}, options.shift, std::move(before_locked)});
-  if (options.temperature == 0) return likeliest(probability_MV);
+  const FillRules rules{{ids.pad, ids.bos, ids.eos, ids.mask, ids.sep}, options.shift, std::move(before_locked)};
+  if (options.temperature == 0) return likeliest(model.head(), masks_MD, rules);
   std::vector<Choice> choices;
   const Random random(options.seed, 0, options.round, Purpose::kSample);
-  const Tensor host_MV = probability_MV.to(at::kCPU, at::kFloat).contiguous();
-  const int64_t vocabulary = host_MV.size(1);
-  for (int64_t m = 0; m < host_MV.size(0); ++m) {
-    choices.push_back(sample(host_MV.const_data_ptr<float>() + m * vocabulary, vocabulary, options, random.uniform(m)));
-  }
+  model.head().look(masks_MD, [&](int64_t begin, const Tensor& logits_mV) {
+    const Tensor host_mV = fill_probability(logits_mV, begin, rules).to(at::kCPU, at::kFloat).contiguous();
+    const int64_t vocabulary = host_mV.size(1);
+    for (int64_t m = 0; m < host_mV.size(0); ++m) {
+      choices.push_back(
+          sample(host_mV.const_data_ptr<float>() + m * vocabulary, vocabulary, options, random.uniform(begin + m)));
+    }
+  });
   return choices;
 }
 
@@ -165,7 +167,7 @@ RoundOutput refine_rows(const Model& model, const Record& record, const RoundInp
     Model::Filled fill = model.fill(x, skeleton, masked, beside);
     after = std::move(fill.states);
     output.encoder_passes += 1;
-    const auto choices = choose(model, fill.logits_MV, masks_before_locked(input, masked), options);
+    const auto choices = choose(model, fill.masks_MD, masks_before_locked(input, masked), options);
     const auto sure = sure_enough(masked, choices, options.fill_threshold, options.fill_share);
     for (size_t m = 0; m < choices.size(); ++m) {
       if (sure[m]) masked.rows.tokens[masked.masks[m]] = static_cast<int32_t>(choices[m].token);

@@ -100,7 +100,7 @@ Tensor unaligned_recon(const Model& model, const States& states, const Rows& y, 
     offsets.push_back(static_cast<int64_t>(places.size()));
   }
   const auto device = states.hidden_TD.device();
-  const Tensor logits_PV = model.logits(states.hidden_TD.index_select(0, nn::index_tensor(places, device)));
+  const Tensor logits_PV = model.head().logits(states.hidden_TD.index_select(0, nn::index_tensor(places, device)));
   switch (options.reconstruction) {
     case Reconstruction::kAxe:
       return axe(logits_PV, offsets, y, model.options().pad, options.axe_penalty);
@@ -113,8 +113,7 @@ Tensor unaligned_recon(const Model& model, const States& states, const Rows& y, 
   }
 }
 
-Choice choose_fill(const Model& model, const Tensor& logits_MV, const StepOptions& options, const RoundDraw& draw) {
-  if (options.gradient == RoundGradient::kStop) return {logits_MV.detach().argmax(1), {}};
+Choice relaxed_fill(const Model& model, const Tensor& logits_MV, const StepOptions& options, const RoundDraw& draw) {
   Tensor scores_MV = logits_MV;
   if (options.gradient == RoundGradient::kGumbel) {
     const Random random = draw.draws.of(Purpose::kRelaxedFill);

@@ -59,12 +59,13 @@ Labels oracle_labels(const Rows& x, const Rows& y);
 Tensor weighted(const Terms& terms, const StepOptions& options, double& value);
 // The reconstruction loss over all positions of S^ for the readings that align, 0 on no rows.
 Tensor unaligned_recon(const Model& model, const States& states, const Rows& y, const StepOptions& options);
-// X_{l+1}: S^ with its masks filled by argmax, or by the argmax of noisy logits; with what the choice hands on.
+// What fills S^ for X_{l+1}.
 struct Choice {
   Tensor tokens_M;
   Tensor delta_MD;  // undefined when gradients stop between rounds
 };
-Choice choose_fill(const Model& model, const Tensor& logits_MV, const StepOptions& options, const RoundDraw& draw);
+// Where gradients pass between rounds: the argmax of the logits, noisy ones or not, and what it hands on.
+Choice relaxed_fill(const Model& model, const Tensor& logits_MV, const StepOptions& options, const RoundDraw& draw);
 // The first `rows` rows of S^, filled, as the next X.
 Way next_way(const Way& way, const Masked& masked, const Choice& choice, const States& states, int64_t rows);
 

@@ -48,8 +48,7 @@ class Encoder {
   Tensor mixed_embedding(const Tensor& probability_MV) const;
   // Hidden states of embedded rows, normalised: [T, D] -> [T, D].
   Tensor forward(const Tensor& embedded_TD, const View& view) const;
-  // hidden [M, D] -> logits [M, V], in float32 or wider.
-  Tensor logits(const Tensor& hidden_MD) const { return head_.forward(hidden_MD); }
+  const Head& head() const { return head_; }
 
   // The embedding and the first `layers` blocks learn nothing until the next call; 0: all learn. Where gradients of
   // anything before them are wanted, they still pass.

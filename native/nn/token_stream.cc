@@ -4,7 +4,6 @@
 #include "checks.h"
 #include "nn/llama_block.h"
 #include "nn/packed.h"
-#include "nn/product.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
 
@@ -29,7 +28,8 @@ TokenStream::TokenStream(Parameters& parameters, const TokenStreamOptions& optio
     blocks_.emplace_back(parameters, "token.blocks." + std::to_string(b), options.block);
   }
   norm_ = parameters.add("token.norm.weight", {options.block.width}, {.value = 1});
-  if (!options.tied_head) head_ = parameters.add("head.weight", shape, {.deviation = options.block.deviation});
+  head_ = Head(parameters, options.tied_head ? HeadKind::kTied : HeadKind::kUntied, embedding_, options.block.deviation,
+               options.block.norm_options(), options.logit_scale);
 }
 
 Sequence TokenStream::sequence(const Rows& rows, const std::vector<int64_t>& begins) const {
@@ -62,10 +62,6 @@ Tensor TokenStream::forward(const Sequence& sequence, const LayerAttend& attend,
     if (behind) x_TD = behind(b, x_TD, angles_TK);
   }
   return ops::rms_norm(x_TD, norm_, options_.block.norm_epsilon);
-}
-
-Tensor TokenStream::logits(const Tensor& hidden_MD) const {
-  return widen(project(hidden_MD, options_.tied_head ? embedding_ : head_));
 }
 
 }  // namespace merge::nn

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "nn/block.h"
+#include "nn/head.h"
 #include "nn/placement.h"
 #include "record.h"
 #include "rows.h"
@@ -16,6 +17,7 @@ struct TokenStreamOptions {
   int64_t vocabulary;  // rows of the embedding: ids below it may be read
   int64_t layers, max_length;
   bool tied_head;
+  double logit_scale = 1;  // what the logits are multiplied by
   double rope_base;
   bool blank;  // the weights come from a file: nothing is drawn
   Placement placement;
@@ -51,14 +53,14 @@ class TokenStream {
 
   // Hidden states [T, D], normalised: what the head reads.
   Tensor forward(const Sequence& sequence, const LayerAttend& attend, const Behind& behind = {}) const;
-  // hidden [M, D] -> logits [M, V], in float32 or wider.
-  Tensor logits(const Tensor& hidden_MD) const;
+  const Head& head() const { return head_; }
 
   ops::Heads heads() const { return blocks_.front().heads(); }
 
  private:
   TokenStreamOptions options_;
-  Tensor embedding_, norm_, head_;
+  Tensor embedding_, norm_;
+  Head head_;
   std::vector<Block> blocks_;
 };
 

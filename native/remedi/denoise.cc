@@ -143,7 +143,7 @@ DenoiseOutput denoise_blocks(const Model& model, const nn::KvCache& cache, const
   for (size_t first = 0; first < asked.size(); first += kHeadPositions) {
     const size_t last = std::min(asked.size(), first + kHeadPositions);
     const Tensor places = nn::index_tensor({asked.begin() + first, asked.begin() + last}, device);
-    Tensor logits_MV = model.logits(streams.hidden_TD.index_select(0, places));
+    Tensor logits_MV = model.head().logits(streams.hidden_TD.index_select(0, places));
     // A visible token may be forbidden to be written anew; its own probability is asked for all the same.
     const Tensor shown_MV = options.reads_all() ? logits_MV.to(at::kCPU, at::kFloat, false, true) : Tensor();
     logits_MV.index_fill_(1, forbidden_F, -INFINITY);

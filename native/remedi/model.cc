@@ -34,11 +34,11 @@ std::vector<int64_t> policy_positions(const Record& config) {
 ModelOptions::ModelOptions(const Record& config)
     : TokenStreamOptions(config),
       mask(special_id(config, "mask")),
-      scaled_logits(config.flag("scaledLogits")),
       policy_blocks(positive(config, "policyBlocks")),
       policy_positions(remedi::policy_positions(config)),
       policy_whole(one_of(config, "loraPolicy", {"lora", "whole"}) == "whole") {
   block.lora = nn::lora_options(config);
+  if (config.flag("scaledLogits")) logit_scale = 1 / std::sqrt(static_cast<double>(block.width));
   expect_config(static_cast<int64_t>(policy_positions.size()) <= policy_blocks,
                 "policyBlocks: expected at least as many as policyPositions, " +
                     std::to_string(policy_positions.size()) + ", received " + std::to_string(policy_blocks));
@@ -94,11 +94,6 @@ Streams Model::forward(const Sequence& sequence, const LayerAttend& attend) cons
   const Tensor last_TD = ops::rms_norm(u_TD, policy_norm_, epsilon);
   const Tensor confidence_T = (nn::widen(nn::project(last_TD, confidence_)) + confidence_bias_).squeeze(1);
   return {.hidden_TD = hidden_TD, .confidence_T = confidence_T};
-}
-
-Tensor Model::logits(const Tensor& hidden_MD) const {
-  const Tensor logits_MV = stream_.logits(hidden_MD);
-  return options_.scaled_logits ? logits_MV / std::sqrt(static_cast<double>(options_.block.width)) : logits_MV;
 }
 
 }  // namespace merge::remedi

@@ -15,7 +15,6 @@ using nn::Sequence;
 
 struct ModelOptions : nn::TokenStreamOptions {  // its block with low-rank updates of the projections
   int32_t mask;
-  bool scaled_logits;
   int64_t policy_blocks;                  // held; those beyond the positions are carried along unused
   std::vector<int64_t> policy_positions;  // rising; policy block i follows token block policy_positions[i]
   bool policy_whole;  // beside low-rank updates of the token stream, all of the policy stream learns
@@ -45,8 +44,8 @@ class Model {
   // Both streams under any attention, such as one over a cache.
   Streams forward(const Sequence& sequence, const LayerAttend& attend) const;
 
-  // The token head: hidden [M, D] -> logits [M, V], in float32 or wider.
-  Tensor logits(const Tensor& hidden_MD) const;
+  // The token head.
+  const nn::Head& head() const { return stream_.head(); }
 
   int64_t cache_layers() const { return options_.layers + static_cast<int64_t>(options_.policy_positions.size()); }
   ops::Heads heads() const { return stream_.heads(); }

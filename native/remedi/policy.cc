@@ -164,7 +164,7 @@ StepLogs step_logs(const Model& model, const PolicyOptions& options, const Traje
   }
   const at::Device device = h_JL.device();
   const Tensor places = rows.noisy_A.index_select(0, nn::index_tensor(filled, device));
-  Tensor logits_MV = model.logits(streams.hidden_TD.index_select(0, places)) / options.temperature;
+  Tensor logits_MV = model.head().logits(streams.hidden_TD.index_select(0, places)) / options.temperature;
   std::vector<int64_t> forbidden(run.forbidden.begin(), run.forbidden.end());
   forbidden.push_back(mask);
   logits_MV = logits_MV.index_fill(1, nn::index_tensor(forbidden, device), kNever);

@@ -48,7 +48,7 @@ std::map<std::string, Tensor> RemediFamily::values(const remedi::Streams& stream
     if (output == "hidden")
       values[output] = streams.hidden_TD;
     else if (output == "logits")
-      values[output] = model_.logits(streams.hidden_TD);
+      values[output] = model_.head().logits(streams.hidden_TD);
     else if (output == "confidence")
       values[output] = streams.confidence_T;
     else

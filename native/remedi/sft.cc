@@ -65,19 +65,21 @@ Rows with_own_mistakes(const Model& model, const Rows& whole, const Rows& noisy,
   if (wrong.empty()) return noisy;
   const Copies rows = copies(model, whole, asked, options.block_length);
   const Tensor at = rows.noisy_A.index_select(0, nn::index_tensor(wrong, rows.noisy_A.device()));
-  const Tensor logits = model.logits(model.forward(rows.sequence, rows.bias).hidden_TD.index_select(0, at));
-  // sync: the draws are made on the host, by counters.
-  const Tensor sums = logits.softmax(1).cumsum(1).to(at::kCPU, at::kDouble).contiguous();
   const Random random(options.seed, options.step, part, Purpose::kOwnMistake);
   Rows own = noisy;
-  for (size_t w = 0; w < wrong.size(); ++w) {
-    const double* begin = sums.const_data_ptr<double>() + static_cast<int64_t>(w) * sums.size(1);
-    const double* end = begin + sums.size(1);
-    const double* drawn = std::upper_bound(begin, end, random.uniform(w) * end[-1]);
-    const auto token = static_cast<int32_t>(std::min(drawn, end - 1) - begin);
-    const size_t i = static_cast<size_t>(wrong[w]);
-    if (token != clean.tokens[i] && token != model.options().mask) own.tokens[i] = token;
-  }
+  const Tensor hidden_TD = model.forward(rows.sequence, rows.bias).hidden_TD;
+  model.head().look(hidden_TD.index_select(0, at), [&](int64_t first, const Tensor& logits_mV) {
+    // sync: the draws are made on the host, by counters.
+    const Tensor sums = logits_mV.softmax(1).cumsum(1).to(at::kCPU, at::kDouble).contiguous();
+    for (int64_t m = 0; m < sums.size(0); ++m) {
+      const double* begin = sums.const_data_ptr<double>() + m * sums.size(1);
+      const double* end = begin + sums.size(1);
+      const double* drawn = std::upper_bound(begin, end, random.uniform(first + m) * end[-1]);
+      const auto token = static_cast<int32_t>(std::min(drawn, end - 1) - begin);
+      const auto i = static_cast<size_t>(wrong[first + m]);
+      if (token != clean.tokens[i] && token != model.options().mask) own.tokens[i] = token;
+    }
+  });
   return own;
 }
 
@@ -93,14 +95,17 @@ void run_part(const Model& model, const SftOptions& options, const Rows& whole, 
     if (noisy.tokens[i] == model.options().mask) masked.push_back(static_cast<int64_t>(i));
   }
   const Tensor masked_M = nn::index_tensor(masked, device);
-  const SftInput input{
-      .logits_MV = model.logits(streams.hidden_TD.index_select(0, rows.noisy_A.index_select(0, masked_M))),
-      .confidence_A = streams.confidence_T.index_select(0, rows.noisy_A),
-      .clean_A = nn::index_tensor({answers.tokens.begin(), answers.tokens.end()}, device),
-      .noisy_A = nn::index_tensor({noisy.tokens.begin(), noisy.tokens.end()}, device),
-      .mask = model.options().mask,
-      .block_length = options.block_length,
-      .smoothing = options.smoothing};
+  const Tensor clean_A = nn::index_tensor({answers.tokens.begin(), answers.tokens.end()}, device);
+  const Tensor clean_M = clean_A.index_select(0, masked_M);
+  const nn::HeadLoss said =
+      model.head().loss(streams.hidden_TD.index_select(0, rows.noisy_A.index_select(0, masked_M)), clean_M);
+  const SftInput input{.log_p_M = -said.loss_M,
+                       .confidence_A = streams.confidence_T.index_select(0, rows.noisy_A),
+                       .clean_A = clean_A,
+                       .noisy_A = nn::index_tensor({noisy.tokens.begin(), noisy.tokens.end()}, device),
+                       .mask = model.options().mask,
+                       .block_length = options.block_length,
+                       .smoothing = options.smoothing};
 
   // 2) the losses
   const SftTerms terms = sft_terms(input);
@@ -124,7 +129,7 @@ void run_part(const Model& model, const SftOptions& options, const Rows& whole, 
   sums.positions += rows.sequence.offsets.back();
   sums.answers += input.noisy_A.numel();
   sums.masks += masked_M.numel();
-  sums.fills_right += input.logits_MV.argmax(1).eq(input.clean_A.index_select(0, masked_M)).sum().item<int64_t>();
+  sums.fills_right += said.best_M.eq(clean_M).sum().item<int64_t>();
   sums.wrongs += is_wrong.sum().item<int64_t>();
   sums.wrong_confidence += (confidence * is_wrong).sum().item<double>();
   sums.clean_confidence += (confidence * is_right).sum().item<double>();
@@ -152,15 +157,13 @@ SftTerms sft_terms(const SftInput& input) {
   const int64_t positions = input.clean_A.numel();
   const Tensor is_masked = input.noisy_A.eq(input.mask);
   const Tensor masked_M = is_masked.nonzero().squeeze(1);
-  const Tensor log_p_M =
-      at::log_softmax(input.logits_MV, 1).gather(1, input.clean_A.index_select(0, masked_M).unsqueeze(1)).squeeze(1);
   // Decision: p_mask is the masked share of the block; src/remedi/losses.ts says why.
-  const Tensor blocks = is_masked.view({-1, input.block_length}).to(log_p_M.scalar_type());
+  const Tensor blocks = is_masked.view({-1, input.block_length}).to(input.log_p_M.scalar_type());
   const Tensor p_mask_A = blocks.mean(1, /*keepdim=*/true).expand_as(blocks).reshape({-1});
-  const Tensor token = -(log_p_M / p_mask_A.index_select(0, masked_M)).sum() / positions;
+  const Tensor token = -(input.log_p_M / p_mask_A.index_select(0, masked_M)).sum() / positions;
 
   Tensor label_A = input.noisy_A.eq(input.clean_A).to(input.confidence_A.scalar_type());
-  label_A = label_A.index_put({masked_M}, log_p_M.detach().exp().to(label_A.scalar_type()));
+  label_A = label_A.index_put({masked_M}, input.log_p_M.detach().exp().to(label_A.scalar_type()));
   label_A = label_A * (1 - input.smoothing) + input.smoothing / 2;
   return {.token = token, .confidence = at::binary_cross_entropy_with_logits(input.confidence_A, label_A)};
 }

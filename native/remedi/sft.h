@@ -15,10 +15,10 @@ struct SftTerms {
   Tensor confidence;  // mean binary cross-entropy of the confidence
 };
 
-// What the losses read: logits_MV at the masks, confidence_A at all noisy positions, int64 clean_A and noisy_A.
-// `smoothing` moves the confidence's labels towards one half.
+// What the losses read: log_p_M of the clean tokens at the masks, confidence_A at all noisy positions, int64 clean_A
+// and noisy_A. `smoothing` moves the confidence's labels towards one half.
 struct SftInput {
-  Tensor logits_MV, confidence_A;
+  Tensor log_p_M, confidence_A;
   Tensor clean_A, noisy_A;
   int64_t mask, block_length;
   double smoothing;

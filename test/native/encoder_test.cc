@@ -76,8 +76,8 @@ nn::Packed packed() {
 // A number that every logit has its own part in.
 Tensor loss(const nn::Encoder& encoder, at::ScalarType dtype) {
   const nn::Packed rows = packed();
-  const Tensor logits =
-      encoder.logits(encoder.forward(encoder.embed(rows, dtype), encoder.view(rows.positions_T, rows.offsets, dtype)));
+  const Tensor logits = encoder.head().logits(
+      encoder.forward(encoder.embed(rows, dtype), encoder.view(rows.positions_T, rows.offsets, dtype)));
   return (logits * at::linspace(-1, 1, logits.numel(), logits.options()).view(logits.sizes())).sum();
 }
 

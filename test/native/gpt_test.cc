@@ -31,7 +31,7 @@ TEST(cached_logits_are_those_of_whole_passes_however_a_row_is_cut) {
   at::NoGradGuard no_grad;
   const Gpt model(tiny::stream_config("gpt", "float64"));
   const Rows rows = rows_of({{1, 7, 9, 12, 5, 6, 19}, {1, 8, 5}, {1, 5, 5, 5, 11}});
-  const Tensor whole = model.logits(model.forward(model.sequence(rows)));
+  const Tensor whole = model.head().logits(model.forward(model.sequence(rows)));
   nn::KvCache cache(3);
   std::vector<Tensor> parts(3);
   // Row r is read r + 1 tokens at a time; rows come and leave.
@@ -49,7 +49,7 @@ TEST(cached_logits_are_those_of_whole_passes_however_a_row_is_cut) {
     }
     if (slots.empty()) break;
     const nn::Sequence sequence = model.sequence(unread, begins);
-    const Tensor logits = model.logits(model.forward(sequence, [&](int64_t layer, const Tensor& qkv) {
+    const Tensor logits = model.head().logits(model.forward(sequence, [&](int64_t layer, const Tensor& qkv) {
       return cache.append(layer, qkv, sequence.offsets, slots, model.heads(), ops::Among::kEarlier);
     }));
     cache.commit(sequence.offsets, slots);
@@ -84,7 +84,7 @@ TEST(the_loss_is_the_mean_over_all_learned_tokens_and_its_gradients_are_those_of
     step.set("accumulation", accumulation);
     const Record report = run_gpt(model, step, batch, false, kGoOn);
     at::NoGradGuard no_grad;
-    const Tensor chances = model.logits(model.forward(model.sequence(batch.targets))).log_softmax(1);
+    const Tensor chances = model.head().logits(model.forward(model.sequence(batch.targets))).log_softmax(1);
     double sum = 0;
     int64_t learned = 0;
     for (int64_t r = 0; r < 3; ++r) {

@@ -224,8 +224,12 @@ TEST(deletion_learns_on_the_draft_or_on_tokens_drawn_from_the_model) {
       3);
   const Tensor logits_V = at::sin(at::arange(vocabulary, at::kFloat)) * 2;
   const Tensor logits_MV = logits_V.expand({rows, vocabulary});
-  CHECK(deletion_states(model, x, masked, logits_MV, 0, kDraws).tokens == x.tokens);
-  const Rows own = deletion_states(model, x, masked, logits_MV, 1, kDraws);
+  // In two parts, as a large vocabulary has it.
+  const Tensor drawn_M = at::cat({drawn_tokens(model.options(), 0, logits_MV.narrow(0, 0, 1000), kDraws),
+                                  drawn_tokens(model.options(), 1000, logits_MV.narrow(0, 1000, rows - 1000), kDraws)});
+  CHECK(drawn_M.equal(drawn_tokens(model.options(), 0, logits_MV, kDraws)));
+  CHECK(deletion_states(x, masked, drawn_M, 0, kDraws).tokens == x.tokens);
+  const Rows own = deletion_states(x, masked, drawn_M, 1, kDraws);
   // The five ids that are places are never written; the others as often as the softmax over the rest says.
   const Tensor wanted = at::softmax(logits_V.narrow(0, 5, 15), 0);
   std::vector<int64_t> seen(vocabulary, 0);
@@ -241,15 +245,14 @@ TEST(deletion_learns_on_the_draft_or_on_tokens_drawn_from_the_model) {
   }
   // Chi-squared with 14 degrees of freedom: above 36.1 once in 1000.
   CHECK(chi < 36.1);
-  const Rows mixed = deletion_states(model, x, masked, logits_MV, .5, kDraws);
+  const Rows mixed = deletion_states(x, masked, drawn_M, .5, kDraws);
   const auto drafts = std::count(mixed.tokens.begin(), mixed.tokens.end(), 6);
   CHECK(drafts > rows * 4 / 10);
 }
 
 TEST(deletion_states_without_a_placeholder_are_the_insertions_states) {
-  const Levt model(config());
   const Rows x = packed({{5, 6}, {7}}), part = packed({{8}, {}});
   const Masked masked = insert(drop(part, {1}), {0, 0, 0}, 3);
-  const Rows own = deletion_states(model, x, masked, {}, 1, kDraws);
+  const Rows own = deletion_states(x, masked, {}, 1, kDraws);
   CHECK(own.tokens == part.tokens && own.offsets == part.offsets);
 }

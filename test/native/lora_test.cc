@@ -51,7 +51,7 @@ struct Said {
 Said said(const remedi::Model& model) {
   at::NoGradGuard no_grad;
   const remedi::Streams streams = model.forward(model.sequence(rows()));
-  return {model.logits(streams.hidden_TD), streams.confidence_T};
+  return {model.head().logits(streams.hidden_TD), streams.confidence_T};
 }
 
 TrainBatch batch() {

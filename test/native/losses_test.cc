@@ -14,6 +14,7 @@
 #include "error.h"
 #include "merge/alignment_losses.h"
 #include "merge/literal_losses.h"
+#include "nn/head_loss.h"
 
 using namespace merge;
 
@@ -47,7 +48,9 @@ std::vector<Named> all_losses() {
   const Tensor needs_B = at::tensor({1., 0., 1., 0.}, at::kDouble), counts_N = longs({0, 2, 1, 0, 0, 1, 2, 0});
   const Tensor targets_M = longs({4, 0, 1, 2, 2, 3});
   return {
-      {"recon", {normal({6, 5})}, [=](const auto& in) { return recon_loss(in[0], targets_M, .1); }},
+      {"recon",
+       {normal({6, 5})},
+       [=](const auto& in) { return recon_loss(merge::nn::logits_loss(in[0], targets_M, .1).loss_M); }},
       {"compression",
        {normal({8})},
        [=](const auto& in) {

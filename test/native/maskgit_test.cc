@@ -116,7 +116,7 @@ TEST(the_least_sure_become_masks_again) {
   input.forbidden = {0, 1, 2, 4};
   const DenoiseOutput output = fill(model, cache, fill_options(), input);
   // Brute force: probabilities of allowed tokens at each mask.
-  Tensor logits = model.logits(model.forward_targets(cache, targets, {0, 1}));
+  Tensor logits = model.head().logits(model.forward_targets(cache, targets, {0, 1}));
   for (const int64_t id : {0, 1, 2, 3, 4}) logits.select(1, id).fill_(-INFINITY);
   const auto [best, tokens] = logits.softmax(1).max(1);
   std::vector<double> sure;

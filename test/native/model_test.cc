@@ -41,13 +41,15 @@ Terms terms_of(const Model& model, const Rows& x, const Rows& y) {
   const auto gaps = model.gaps(reading.states, x, skeleton);
   std::vector<int64_t> counts(insertion.counts_G.begin(), insertion.counts_G.end()), gap_rows;
   for (int64_t r = 0; r < x.count(); ++r) gap_rows.insert(gap_rows.end(), skeleton.rows.length(r) + 1, r);
-  const Tensor logits = model.fill(x, skeleton, insertion.masked).logits_MV;
-  return {recon_loss(logits, nn::index_tensor(insertion.targets_M, at::kCPU), .1),
-          compression_loss(keep_logits, keep_N, rows_N, at::full({x.count()}, .3, options), .2, .1),
-          count_loss(gaps.count_GC, nn::index_tensor(counts, at::kCPU), .01) -
-              1e-3 * score_entropy(gaps.score_G, nn::index_tensor(gap_rows, at::kCPU), x.count()),
-          gate_loss(reading.gate_B, at::tensor(at::ArrayRef<float>(needs)).to(options), .05),
-          length_loss(keep_logits, keep_N, rows_N, x.count())};
+  const Tensor targets_M = nn::index_tensor(insertion.targets_M, at::kCPU);
+  return {
+      recon_loss(
+          model.head().loss(model.fill(x, skeleton, insertion.masked).masks_MD, targets_M, {.smoothing = .1}).loss_M),
+      compression_loss(keep_logits, keep_N, rows_N, at::full({x.count()}, .3, options), .2, .1),
+      count_loss(gaps.count_GC, nn::index_tensor(counts, at::kCPU), .01) -
+          1e-3 * score_entropy(gaps.score_G, nn::index_tensor(gap_rows, at::kCPU), x.count()),
+      gate_loss(reading.gate_B, at::tensor(at::ArrayRef<float>(needs)).to(options), .05),
+      length_loss(keep_logits, keep_N, rows_N, x.count())};
 }
 
 Skeleton whole(const Rows& x) { return drop(x, std::vector<uint8_t>(x.tokens.size(), 1)); }

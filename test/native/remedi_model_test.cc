@@ -74,7 +74,7 @@ TEST(zero_back_projections_leave_the_token_stream_alone) {
   const Rows rows = tiny::rows(4, 3, 20);
   const remedi::Sequence sequence = model.sequence(rows);
   at::NoGradGuard no_grad;
-  const Tensor logits = model.logits(model.forward(sequence).hidden_TD);
+  const Tensor logits = model.head().logits(model.forward(sequence).hidden_TD);
   // The base model, from the same weights: embedding, blocks, norm, head.
   const auto& options = model.options();
   nn::Parameters others(0);
@@ -95,7 +95,7 @@ TEST(zero_back_projections_leave_the_token_stream_alone) {
   CHECK(at::equal(logits, base));
   // The test can fail: with a back-projection the streams meet.
   disturb(model.parameters(), "policy.back", .1);
-  CHECK(worst(model.logits(model.forward(sequence).hidden_TD), base) > 1e-3);
+  CHECK(worst(model.head().logits(model.forward(sequence).hidden_TD), base) > 1e-3);
 }
 
 TEST(a_block_sees_nothing_behind_it) {
@@ -125,7 +125,8 @@ TEST(gradients_of_both_streams_are_those_of_finite_differences) {
   const remedi::Sequence sequence = model.sequence(rows);
   const auto loss = [&] {
     const auto streams = model.forward(sequence);
-    return at::log_softmax(model.logits(streams.hidden_TD), 1).select(1, 7).sum() + streams.confidence_T.square().sum();
+    return at::log_softmax(model.head().logits(streams.hidden_TD), 1).select(1, 7).sum() +
+           streams.confidence_T.square().sum();
   };
   model.parameters().zero_gradients();
   loss().backward();
@@ -171,8 +172,8 @@ TEST(bfloat16_weights_take_half_the_bytes_and_give_nearly_the_numbers) {
   CHECK(half.parameters().groups()[1].values.scalar_type() == at::kFloat);
   at::NoGradGuard no_grad;
   const Rows rows = tiny::rows(4, 3, 20);
-  const Tensor a = half.logits(half.forward(half.sequence(rows)).hidden_TD);
-  const Tensor b = whole.logits(whole.forward(whole.sequence(rows)).hidden_TD);
+  const Tensor a = half.head().logits(half.forward(half.sequence(rows)).hidden_TD);
+  const Tensor b = whole.head().logits(whole.forward(whole.sequence(rows)).hidden_TD);
   CHECK(a.scalar_type() == at::kFloat);
   CHECK(worst(a, b) < .1);
 }

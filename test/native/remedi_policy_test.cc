@@ -147,7 +147,7 @@ TEST(log_probabilities_are_those_of_plain_passes) {
         }
         const auto sequence = model.sequence(one);
         const auto streams = model.forward(sequence, remedi::visibility_bias(places, sequence.offsets, at::kCPU));
-        Tensor logits = model.logits(streams.hidden_TD.narrow(0, past, kBlock)) / 1.2;
+        Tensor logits = model.head().logits(streams.hidden_TD.narrow(0, past, kBlock)) / 1.2;
         for (const int64_t never : {0, 1, 3}) logits.select(1, never).fill_(-1e30);
         const Tensor log_p = logits.log_softmax(1);
         double expected = 0;

@@ -94,7 +94,8 @@ TEST(soft_deletion_is_removal) {
     const auto reading = model.read(x);
     const Tensor keep_N = floats(keep, reading.keep_T);
     const auto hard = model.fill(x, skeleton, masked), soft = model.fill(x, skeleton, masked, {}, {keep_N, {}});
-    CHECK(worst(hard.logits_MV, soft.logits_MV) <= 1e-5 * (1 + hard.logits_MV.abs().max().item<double>()));
+    const Tensor hard_MV = model.head().logits(hard.masks_MD), soft_MV = model.head().logits(soft.masks_MD);
+    CHECK(worst(hard_MV, soft_MV) <= 1e-5 * (1 + hard_MV.abs().max().item<double>()));
     CHECK(hard.states.offsets == soft.states.offsets);
     CHECK(worst(hard.states.hidden_TD, soft.states.hidden_TD) <= 5e-5);
     const auto hard_gaps = model.gaps(reading.states, x, skeleton);
@@ -111,7 +112,7 @@ TEST(dropped_tokens_have_a_gradient) {
   const Skeleton skeleton = drop(x, keep);
   const Masked masked = insert(skeleton, std::vector<int32_t>(skeleton.rows.tokens.size() + 3, 1), 3);
   const Tensor keep_N = floats(keep, model.read(x).keep_T).requires_grad_(true);
-  model.fill(x, skeleton, masked, {}, {keep_N, {}}).logits_MV.square().sum().backward();
+  model.head().logits(model.fill(x, skeleton, masked, {}, {keep_N, {}}).masks_MD).square().sum().backward();
   for (size_t t = 0; t < keep.size(); ++t) CHECK(keep_N.grad()[static_cast<int64_t>(t)].item<double>() != 0);
 }
 
