@@ -1,4 +1,4 @@
-// The pool: lists of free blocks by size in front of libtorch's own allocator.
+// The pool: free blocks in front of libtorch's own allocator; where there are too many, those go that wait the longest.
 #include "memory_pool.h"
 
 #include <c10/core/Allocator.h>
@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <iterator>
+#include <list>
 #include <map>
 #include <mutex>
 #include <unordered_map>
@@ -19,6 +21,11 @@ namespace {
 constexpr size_t kSmallest = size_t{256} << 10;  // smaller blocks malloc keeps itself
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kMostFree = size_t{256} << 20;
+
+struct Block {
+  void* data;
+  size_t size;
+};
 
 // Eight sizes for each power of two, so that rows of changing lengths find each other's blocks.
 size_t rounded(size_t bytes) {
@@ -40,7 +47,7 @@ class Pool final : public c10::Allocator {
 
   void empty() {
     const std::lock_guard lock(mutex_);
-    give_back();
+    give_back(0);
   }
 
   int64_t bytes() {
@@ -49,12 +56,17 @@ class Pool final : public c10::Allocator {
   }
 
  private:
-  void give_back() {
-    for (auto& [size, blocks] : free_) {
-      for (void* block : blocks) plain_->raw_deallocate(block);
+  // Until no more than so many bytes are free.
+  void give_back(size_t most) {
+    while (free_bytes_ > most) {
+      const Block block = free_.front();
+      const auto same = by_size_.find(block.size);
+      same->second.erase(std::find(same->second.begin(), same->second.end(), free_.begin()));
+      if (same->second.empty()) by_size_.erase(same);
+      free_.pop_front();
+      free_bytes_ -= block.size;
+      plain_->raw_deallocate(block.data);
     }
-    free_.clear();
-    free_bytes_ = 0;
   }
 
   static void advise(void* block, size_t size) {
@@ -67,17 +79,20 @@ class Pool final : public c10::Allocator {
 
   static void returned(void* block);
 
-  // A kept block of this size, or a new one.
+  // The smallest kept block that is large enough and at most twice as large, or a new one.
   void* taken(size_t size) {
     {
       const std::lock_guard lock(mutex_);
-      auto& blocks = free_[size];
-      if (!blocks.empty()) {
-        void* block = blocks.back();
-        blocks.pop_back();
-        free_bytes_ -= size;
-        lent_[block] = size;
-        return block;
+      const auto fitting = by_size_.lower_bound(size);
+      if (fitting != by_size_.end() && fitting->first <= 2 * size) {
+        const auto newest = fitting->second.back();
+        const Block block = *newest;
+        free_.erase(newest);
+        fitting->second.pop_back();
+        if (fitting->second.empty()) by_size_.erase(fitting);
+        free_bytes_ -= block.size;
+        lent_[block.data] = block.size;
+        return block.data;
       }
     }
     void* block = plain_->raw_allocate(size);
@@ -96,9 +111,9 @@ class Pool final : public c10::Allocator {
       const size_t size = lent->second;
       lent_.erase(lent);
       if (size <= kMostFree) {
-        // Full of sizes that nobody asks for any more, it begins anew.
-        if (free_bytes_ + size > kMostFree) give_back();
-        free_[size].push_back(block);
+        give_back(kMostFree - size);
+        free_.push_back({block, size});
+        by_size_[size].push_back(std::prev(free_.end()));
         free_bytes_ += size;
         return;
       }
@@ -108,7 +123,8 @@ class Pool final : public c10::Allocator {
 
   c10::Allocator* plain_ = c10::GetDefaultCPUAllocator();
   std::mutex mutex_;
-  std::map<size_t, std::vector<void*>> free_;
+  std::list<Block> free_;  // the one that waits the longest first
+  std::map<size_t, std::vector<std::list<Block>::iterator>> by_size_;
   std::unordered_map<void*, size_t> lent_;
   size_t free_bytes_ = 0;
 };

@@ -10,6 +10,7 @@ import { type BenchResult, type Dtype, resultOf } from './benchReport.js'
 import type { BenchSize } from './benchSize.js'
 import { draftsOf } from './families.js'
 import { heldMb, type InferenceContender, resultsOf } from './inferenceResults.js'
+import { missingOnnx, OnnxPeer, onnxName } from './onnxPeer.js'
 import { opShares } from './opShares.js'
 import { timeOp } from './opTiming.js'
 import { missingModules, PeerProcess } from './peerProcess.js'
@@ -18,7 +19,6 @@ import { inTurns } from './turns.js'
 
 const encoder = 'encoder'
 const ways = ['eager', 'compile'] as const
-const notBuilt = ['onnxruntime-node', 'no encoder is exported to ONNX'] as const
 const peerOf = { eager: 'PyTorch eager', compile: 'torch.compile' } as const
 
 /** Measures it at one size and type, with the largest batch that was asked for, up to 16. */
@@ -55,6 +55,7 @@ export async function* measureEncoders(
       const tokens = lengths.reduce((sum, count) => sum + count, 0)
       const common = { family: encoder, case: task }
       const rows = packRows(drafts)
+      const { onnx, whyNot } = await startOnnx(peer, drafts, { dtype, threads })
       const contenders: InferenceContender[] = [
         {
           ...common,
@@ -71,10 +72,16 @@ export async function* measureEncoders(
         ...ways.flatMap((way) =>
           peer === undefined || absent.get(way) !== undefined ? [] : [passContender(peer, drafts, way, common)],
         ),
+        ...(onnx === undefined ? [] : [onnxContender(onnx.process, tokens, common)]),
       ]
-      yield* resultsOf(await inTurns(contenders, settings), { size, dtype, batch, threads })
-      const missing = ways.map((way) => [peerOf[way], absent.get(way)] as const)
-      for (const [name, reason] of [...missing, ...(settings.peers ? [notBuilt] : [])]) {
+      try {
+        yield* resultsOf(await inTurns(contenders, settings), { size, dtype, batch, threads })
+      } finally {
+        await onnx?.dispose()
+      }
+      if (onnx !== undefined) settings.learnVersions(onnx.process.versions)
+      const missing: [string, string | undefined][] = ways.map((way) => [peerOf[way], absent.get(way)])
+      for (const [name, reason] of settings.peers ? [...missing, [onnxName, whyNot] as const] : []) {
         if (reason === undefined) continue
         const known = { suite: 'inference', family: encoder, size: size.name, batch, dtype } as const
         yield resultOf({ ...known, case: `${task}: missing, as ${reason}`, peer: name })
@@ -98,6 +105,33 @@ async function refusalOf(
     return undefined
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
+  }
+}
+
+// What runs the exported encoder, or why nothing does; nothing at all without a PyTorch that exports it.
+async function startOnnx(
+  exporter: PeerProcess | undefined,
+  drafts: readonly Int32Array[],
+  { dtype, threads }: { readonly dtype: Dtype; readonly threads: number },
+): Promise<{ readonly onnx?: OnnxPeer; readonly whyNot?: string }> {
+  const whyNot = missingOnnx(dtype)
+  if (exporter === undefined || whyNot !== undefined) return { whyNot: whyNot ?? 'no PyTorch exports the encoder' }
+  try {
+    return { onnx: await OnnxPeer.start(exporter, drafts, threads) }
+  } catch (error) {
+    return { whyNot: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+function onnxContender(peer: PeerProcess, tokens: number, common: Common): InferenceContender {
+  return {
+    ...common,
+    name: onnxName,
+    peer: onnxName,
+    async run() {
+      const { seconds, peakMemoryMb } = await peer.ask({})
+      return { tokens, passes: 1, seconds, ...(peakMemoryMb === undefined ? {} : { peakMemoryMb }) }
+    },
   }
 }
 

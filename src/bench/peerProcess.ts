@@ -1,4 +1,4 @@
-// PeerProcess: another program that does the same work: a Python script that answers one line of JSON for each it is given.
+// PeerProcess: another program that does the same work: a script that answers one line of JSON for each it is given.
 
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -43,14 +43,18 @@ export class PeerProcess {
     this.versions = {}
   }
 
-  /** Starts a script of bench/peers with its options, and waits until it is ready. */
+  /** Starts a script of bench/peers (.py or .mjs) with its options, and waits until it is ready. */
   static async start(script: string, options: Readonly<Record<string, unknown>>): Promise<PeerProcess> {
-    const child = spawn(peerPython(), [fileURLToPath(new URL(script, folder)), JSON.stringify(options)], {
-      // As the engine does: threads that spin while they wait slow down everything beside them.
-      env: { OMP_WAIT_POLICY: 'PASSIVE', ...process.env },
-      // A group of its own: Ctrl-C is ours to handle. When we end, so does its input, and with it the peer.
-      detached: true,
-    })
+    const child = spawn(
+      script.endsWith('.mjs') ? process.execPath : peerPython(),
+      [fileURLToPath(new URL(script, folder)), JSON.stringify(options)],
+      {
+        // As the engine does: threads that spin while they wait slow down everything beside them.
+        env: { OMP_WAIT_POLICY: 'PASSIVE', ...process.env },
+        // A group of its own: Ctrl-C is ours to handle. When we end, so does its input, and with it the peer.
+        detached: true,
+      },
+    )
     child.stderr.pipe(process.stderr)
     // What is written to one that ended is reported by the answer that does not come.
     child.stdin.on('error', () => undefined)

@@ -85,6 +85,7 @@ export function addBench(program: Command): void {
 
 const examples = `
 MERGE_LM_BENCH_PYTHON names the Python of the peers (default: python3), with what bench/peers/requirements.txt lists.
+onnxruntime-node is measured where the folder that the bench is started in has it.
 
 Examples:
   $ merge-lm bench --suite ops

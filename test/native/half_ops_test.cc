@@ -279,14 +279,20 @@ TEST(large_tensors_take_the_memory_of_earlier_ones) {
   }
   CHECK(pooled_bytes() == kept);
 #ifndef __SANITIZE_ADDRESS__
-  // Full of sizes that nobody asks for any more, the pool begins anew: the last size is kept all the same.
+  // Full of sizes that nobody asks for any more: those that wait the longest go.
   const void* last = nullptr;
   for (int64_t mebibytes : {50, 60, 70, 80, 90, 100}) {
-    const Tensor block = at::empty({mebibytes << 18});
-    last = block.const_data_ptr();
+    std::vector<Tensor> blocks;  // two, so that the earlier sizes do not serve; the first is given back last
+    for (int64_t i = 0; i < 2; ++i) blocks.push_back(at::empty({mebibytes << 18}));
+    last = blocks.front().const_data_ptr();
+    blocks.pop_back();
+    blocks.clear();
     CHECK(pooled_bytes() <= int64_t{256} << 20);
   }
   CHECK(at::empty({100 << 18}).const_data_ptr() == last);
+  // What is a little smaller takes it, too; what is much smaller does not.
+  CHECK(at::empty({60 << 18}).const_data_ptr() == last);
+  CHECK(at::empty({40 << 18}).const_data_ptr() != last);
 #endif
   // What oneDNN takes and gives back by its address alone
   const at::NoGradGuard no_grad;

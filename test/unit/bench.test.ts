@@ -242,7 +242,8 @@ describe('twins and drafts', () => {
 
   test('what the peers need is listed', () => {
     const listed = readFileSync('bench/peers/requirements.txt', 'utf8')
-    for (const name of ['torch', 'transformers', 'safetensors']) expect(listed).toMatch(new RegExp(`^${name}==`, 'm'))
+    for (const name of ['torch', 'transformers', 'safetensors', 'onnx', 'onnxscript'])
+      expect(listed).toMatch(new RegExp(`^${name}==`, 'm'))
   })
 })
 

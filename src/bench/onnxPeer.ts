@@ -1,0 +1,62 @@
+// OnnxPeer: onnxruntime-node on the encoder that PyTorch exports, for rows of one shape.
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { z } from 'zod'
+import type { Dtype } from './benchReport.js'
+import { missingModules, PeerProcess } from './peerProcess.js'
+
+export const onnxName = 'onnxruntime-node'
+
+/** The package of the folder that the bench is started in, or one beside this package; undefined: neither. */
+function runtimeFolder(): string | undefined {
+  for (const from of [pathToFileURL(join(process.cwd(), 'package.json')), import.meta.url]) {
+    try {
+      return dirname(createRequire(from).resolve(`${onnxName}/package.json`))
+    } catch {
+      // The next one.
+    }
+  }
+  return undefined
+}
+
+/** Why it cannot be measured; undefined where it can. */
+export function missingOnnx(dtype: Dtype): string | undefined {
+  if (dtype !== 'float32') return `it does not compute in ${dtype} on a CPU`
+  if (runtimeFolder() === undefined) return 'it is not installed'
+  return missingModules(['torch', 'onnx', 'onnxscript'])
+}
+
+const exported = z.looseObject({ inputs: z.record(z.string(), z.array(z.number())) })
+
+/** A peer that runs, and the folder of what it reads. */
+export class OnnxPeer {
+  readonly process: PeerProcess
+  readonly #folder: string
+
+  private constructor(process: PeerProcess, folder: string) {
+    this.process = process
+    this.#folder = folder
+  }
+
+  /** Starts it on what encoder.py exports for these rows; it ends at once where it computes something else. */
+  static async start(exporter: PeerProcess, drafts: readonly Int32Array[], threads: number): Promise<OnnxPeer> {
+    const folder = await mkdtemp(join(tmpdir(), 'merge-lm-onnx-'))
+    try {
+      const { inputs } = exported.parse(await exporter.ask({ rows: drafts.map((draft) => [...draft]), onnx: folder }))
+      const options = { runtime: runtimeFolder(), folder, inputs, threads }
+      return new OnnxPeer(await PeerProcess.start('onnx.mjs', options), folder)
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true })
+      throw error
+    }
+  }
+
+  async dispose(): Promise<void> {
+    await this.process.dispose()
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+}
