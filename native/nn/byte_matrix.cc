@@ -39,10 +39,6 @@ Tensor multiplied(const Tensor& bytes, const Tensor& packed, const Tensor& scale
 }  // namespace
 
 ByteMatrix::ByteMatrix(const Tensor& weight) : outputs_(weight.size(0)), inputs_(weight.size(1)) {
-  if (!one_dnn().pack || !one_dnn().multiply) {
-    throw Error("ERR_CONFIG",
-                "matmulPrecision: expected highest or medium, received int8, which this libtorch has not");
-  }
   const Tensor wide = weight.detach().to(at::kFloat).contiguous();
   scales_ = wide.abs().amax(1) / 127;
   const Tensor steps = at::where(scales_ > 0, scales_, at::ones_like(scales_));
@@ -83,6 +79,16 @@ Tensor ByteMatrix::product(const Tensor& x, const Tensor& bias, const Tensor& re
     });
   }
   return y;
+}
+
+void check_byte_products() {
+  const char* refusal = "matmulPrecision: expected highest or medium, received int8, which is not to be had here";
+  if (!one_dnn().pack || !one_dnn().multiply) throw Error("ERR_CONFIG", refusal);
+  try {
+    ByteMatrix(at::ones({16, 16})).product(at::ones({1, 16}), {}, {});
+  } catch (const c10::Error&) {
+    throw Error("ERR_CONFIG", refusal);
+  }
 }
 
 }  // namespace merge::nn

@@ -9,7 +9,7 @@ namespace merge::nn {
 class ByteMatrix {
  public:
   ByteMatrix() = default;
-  // weight [out, in], float32 on the CPU. Throws ERR_CONFIG where libtorch or the processor has no such product.
+  // weight [out, in], float32 on the CPU. Only where check_byte_products() passes.
   explicit ByteMatrix(const Tensor& weight);
 
   // x [T, in], float32 or bfloat16 -> x weight^T + bias + residual [T, out]; bias and residual may be undefined.
@@ -21,5 +21,8 @@ class ByteMatrix {
   int64_t outputs_ = 0, inputs_ = 0;
   Tensor packed_, scales_, zeros_;
 };
+
+// Throws ERR_CONFIG where this libtorch or this processor has no products of bytes.
+void check_byte_products();
 
 }  // namespace merge::nn

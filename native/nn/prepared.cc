@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "nn/product.h"
 #include "ops/float_rows.h"
 
 namespace merge::nn {
@@ -81,13 +82,8 @@ Tensor Prepared::product(const Tensor& x, const Tensor& weight, Role role, const
   if (!in_bytes && weight.scalar_type() == x.scalar_type()) return {};
   const Matrix& matrix = this->matrix(weight, x.scalar_type(), in_bytes);
   if (in_bytes) return matrix.bytes.product(x, bias, residual);
-  const Tensor narrow_bias = bias.defined() ? bias.to(x.scalar_type()) : Tensor();
-  if (!matrix.packed) {
-    if (!residual.defined()) return at::linear(x, matrix.values, narrow_bias);
-    const Tensor sum = at::addmm(residual, x, matrix.values.t());
-    return bias.defined() ? sum + narrow_bias : sum;
-  }
-  const std::optional<Tensor> added = bias.defined() ? std::optional<Tensor>(narrow_bias) : std::nullopt;
+  if (!matrix.packed) return plain_product(x, matrix.values, bias, residual);
+  const std::optional<Tensor> added = bias.defined() ? std::optional<Tensor>(bias.to(x.scalar_type())) : std::nullopt;
   if (residual.defined()) {
     return one_dnn()->multiply_add.call(x.contiguous(), residual, matrix.values, added, "add");
   }

@@ -15,8 +15,10 @@ enum class Role { kBlock, kOther };
 
 class Prepared {
  public:
-  // in_bytes: matrices of blocks are multiplied in 8 bits.
-  explicit Prepared(bool in_bytes = false) : in_bytes_(in_bytes) {}
+  // in_bytes: matrices of blocks are multiplied in 8 bits. Throws ERR_CONFIG where they cannot be.
+  explicit Prepared(bool in_bytes = false) : in_bytes_(in_bytes) {
+    if (in_bytes) check_byte_products();
+  }
 
   // x weight^T + bias + residual; bias and residual may be undefined. Undefined where there is nothing to prepare: the
   // matrix has x's type.

@@ -9,20 +9,26 @@ Tensor prepared_product(const Tensor& x, const Tensor& weight, const Tensor& bia
   return prepared == nullptr ? Tensor() : prepared->product(x, weight, role, bias, residual);
 }
 
-Tensor cast(const Tensor& bias, const Tensor& x) { return bias.defined() ? bias.to(x.scalar_type()) : bias; }
+Tensor product(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& residual, Role role) {
+  const Tensor prepared = prepared_product(x, weight, bias, residual, role);
+  return prepared.defined() ? prepared : plain_product(x, weight.to(x.scalar_type()), bias, residual);
+}
 
 }  // namespace
 
+Tensor plain_product(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& residual) {
+  const Tensor narrow_bias = bias.defined() ? bias.to(x.scalar_type()) : bias;
+  if (!residual.defined()) return at::linear(x, weight, narrow_bias);
+  const Tensor sum = at::addmm(residual, x, weight.t());
+  return bias.defined() ? sum + narrow_bias : sum;
+}
+
 Tensor project(const Tensor& x, const Tensor& weight, const Tensor& bias, Role role) {
-  const Tensor product = prepared_product(x, weight, bias, {}, role);
-  return product.defined() ? product : at::linear(x, weight.to(x.scalar_type()), cast(bias, x));
+  return product(x, weight, bias, {}, role);
 }
 
 Tensor add_projected(const Tensor& residual, const Tensor& x, const Tensor& weight, const Tensor& bias, Role role) {
-  const Tensor product = prepared_product(x, weight, bias, residual, role);
-  if (product.defined()) return product;
-  const Tensor sum = at::addmm(residual, x, weight.to(x.scalar_type()).t());
-  return bias.defined() ? sum + cast(bias, x) : sum;
+  return product(x, weight, bias, residual, role);
 }
 
 }  // namespace merge::nn

@@ -12,6 +12,9 @@ Tensor project(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, R
 Tensor add_projected(const Tensor& residual, const Tensor& x, const Tensor& weight, const Tensor& bias = {},
                      Role role = Role::kOther);
 
+// The same with a matrix of x's type; bias and residual may be undefined.
+Tensor plain_product(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& residual);
+
 // Half-width activations in float32: heads, losses and decisions are never computed in half width.
 inline Tensor widen(const Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
 

@@ -57,7 +57,11 @@ export function takesDenoising(command: Command): Command {
     .option('--weight-dtype <type>', 'RemeDi: float32 or bfloat16, how matrices are held (default: as saved)')
     .option('--chat', 'RemeDi: the prompt is a message, put into the chat template')
     .option('--steps <n>', 'RemeDi: denoising steps a block (default: 32)', numberOf)
-    .option('--max-new-tokens <n>', 'RemeDi: most tokens of an answer (default: at most 1024)', numberOf)
+    .option(
+      '--max-new-tokens <n>',
+      'RemeDi, GPT: most tokens of an answer (default: at most 1024); MaskGIT: all of them',
+      numberOf,
+    )
     .option('--block-length <n>', "RemeDi: tokens of a block (default: the model's)", numberOf)
     .option('--sampler <name>', 'RemeDi: fixed, threshold, llada or remdm (default: fixed)')
     .option('--confidence-source <name>', 'RemeDi: ups, probability, logit, margin, entropy or random (default: ups)')

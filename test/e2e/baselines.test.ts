@@ -130,6 +130,34 @@ describe.each(families)('$family', ({ family, model, outputs }) => {
   })
 })
 
+describe('generate with a MaskGIT model', () => {
+  const args = ['generate', '-m', 'maskgit-whole/model', '--threads', '1']
+  const text = async (...rest: string[]): Promise<string> => {
+    const ending = await runCommand([...args, ...rest], { cwd: folder })
+    expect(ending.code, ending.errors).toBe(0)
+    return ending.output
+  }
+
+  test('writes a text of so many tokens, another with another seed', async () => {
+    const result = JSON.parse(await text('--max-new-tokens', '12', '--json'))
+    expect(result.rounds).toBeGreaterThan(0)
+    expect(result.text.length).toBeGreaterThan(0)
+    const drawn = ['--max-new-tokens', '12', '--temperature', '1', '--seed']
+    expect(await text(...drawn, '1')).toBe(await text(...drawn, '1'))
+    expect(await text(...drawn, '1')).not.toBe(await text(...drawn, '2'))
+  })
+
+  test.each([
+    [3, ['--max-new-tokens', '12', 'a prompt'], /prompt: expected none/],
+    [2, [], /max-new-tokens: expected the tokens of the text, received none/],
+    [3, ['--max-new-tokens', '41'], /length: expected a whole number 1..40/],
+    [2, ['--max-new-tokens', '4', '--chat'], /chat: expected a model of family remedi/],
+  ])('ends with %d for %j', async (code, rest, message) => {
+    const ending = await runCommand([...args, ...rest], { cwd: folder })
+    expect([ending.code, ending.errors]).toEqual([code, expect.stringMatching(message)])
+  })
+})
+
 test.each([
   [['edit', '--trace', 'dog'], /trace: expected a model of family merge/],
   [['eval', '--data', 'pairs.jsonl', '--mode', 'gen'], /mode: expected a model of family merge/],
