@@ -7,6 +7,7 @@
 #include <chrono>
 #include <functional>
 
+#include "nn/head_loss.h"
 #include "nn/prepared.h"
 #include "nn/product.h"
 #include "ops/bernoulli_st.h"
@@ -38,6 +39,7 @@ struct Shape {
         heads(options.integer("heads")),
         feed_forward(options.integer("feedForward")),
         layers(options.integer("layers")),
+        vocabulary(options.integer("vocabulary")),
         type(options.word("dtype") == "bfloat16" ? at::kBFloat16 : at::kFloat) {
     for (int64_t r = 0; r <= rows; ++r) offsets.push_back(r * length);
   }
@@ -49,7 +51,7 @@ struct Shape {
     return at::arange(count, at::kFloat).mul_(0.7).sin_().view(sizes).to(type);
   }
 
-  int64_t rows, length, width, heads, feed_forward, layers;
+  int64_t rows, length, width, heads, feed_forward, layers, vocabulary;
   at::ScalarType type;
   Offsets offsets;
 };
@@ -157,6 +159,17 @@ Contest encoder_gemms(const Shape& s) {
           {}};
 }
 
+// The loss of a tied head at every token, `positions` of them at a time (0: as many as it chooses).
+Contest head_loss(const Shape& s, int64_t positions) {
+  // Logits of a width that models have: probabilities far below them would be denormal, and slow.
+  const Tensor states = s.values({s.tokens(), s.width});
+  const Tensor matrix = s.values({s.vocabulary, s.width}).to(at::kFloat).mul(.05);
+  const Tensor targets = at::arange(s.tokens()).remainder(s.vocabulary);
+  return {[=] { return nn::head_loss({matrix, {}}, states, targets, {.positions = positions}).loss_M; },
+          nullptr,
+          {states, matrix}};
+}
+
 const std::map<std::string, std::function<Contest(const Shape&)>>& contests() {
   static const std::map<std::string, std::function<Contest(const Shape&)>> all{
       {"rmsNorm", rms_norm},
@@ -170,6 +183,8 @@ const std::map<std::string, std::function<Contest(const Shape&)>>& contests() {
       {"pointerSt", pointer_st},
       {"countsSt", counts_st},
       {"encoderGemms", encoder_gemms},
+      {"headLoss", [](const Shape& s) { return head_loss(s, 0); }},
+      {"headLossWhole", [](const Shape& s) { return head_loss(s, s.tokens()); }},
   };
   return all;
 }

@@ -9,8 +9,7 @@ namespace {
 using Bytes = uint8_t __attribute__((vector_size(kLanes)));
 
 template <typename Element>
-inline __attribute__((always_inline)) void quantize(const Element* x, uint8_t* bytes, float* scales, int64_t rows,
-                                                    int64_t width) {
+MERGE_INLINE void quantize(const Element* x, uint8_t* bytes, float* scales, int64_t rows, int64_t width) {
   for (int64_t r = 0; r < rows; ++r) {
     const Element* row = x + r * width;
     uint8_t* out = bytes + r * width;
@@ -39,8 +38,8 @@ inline __attribute__((always_inline)) void quantize(const Element* x, uint8_t* b
 }
 
 template <typename Element>
-inline __attribute__((always_inline)) void scale(const float* products, const float* scales, const float* bias,
-                                                 const Element* residual, Element* y, int64_t rows, int64_t width) {
+MERGE_INLINE void scale(const float* products, const float* scales, const float* bias, const Element* residual,
+                        Element* y, int64_t rows, int64_t width) {
   for (int64_t r = 0; r < rows; ++r) {
     over_row(width, [&](int64_t i, auto read, auto write) __attribute__((always_inline)) {
       Floats values = read(products + r * width + i) * scales[r];

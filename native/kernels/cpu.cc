@@ -9,18 +9,14 @@
 namespace merge::kernels {
 namespace {
 
-inline __attribute__((always_inline)) float dot(const float* a, const float* b, int64_t width) {
-  float lanes[kLanes] = {0};
+MERGE_INLINE float dot(const float* a, const float* b, int64_t width) {
+  Floats total{};
   int64_t i = 0;
-  for (; i + kLanes <= width; i += kLanes) {
-    for (int64_t l = 0; l < kLanes; ++l) lanes[l] += a[i + l] * b[i + l];
-  }
+  for (; i + kLanes <= width; i += kLanes) total += load(a + i) * load(b + i);
   float rest = 0;
   for (; i < width; ++i) rest += a[i] * b[i];
-  return sum_lanes(lanes) + rest;
+  return sum(total) + rest;
 }
-
-#define MERGE_INLINE inline __attribute__((always_inline))
 
 template <typename Element>
 MERGE_INLINE void norm_rows(const Element* x, const float* weight, Element* y, float* scale, int64_t rows,

@@ -4,12 +4,14 @@
 #include <bit>
 #include <cstdint>
 
+#include "kernels/inline.h"
+
 namespace merge::kernels {
 
 // Branch-free, so that a loop over it becomes vector code; inputs outside the range saturate.
 // Compilers work out what a saturated input leads to and compute it in every lane: at 88, a division by 1 + exp(x)
 // would be denormal there, and a hundred times as slow.
-inline __attribute__((always_inline)) float exp_fast(float x) {
+MERGE_INLINE float exp_fast(float x) {
   x = x < -87.0f ? -87.0f : x;
   x = x > 80.0f ? 80.0f : x;
   // Adding and taking away 1.5 * 2^23 rounds to the nearest whole number.

@@ -9,7 +9,7 @@ namespace merge::kernels {
 namespace {
 
 // 2^x of numbers <= 0 for weights of bfloat16, within 5e-5 of it; 0 below 2^-126.5, and so for -inf.
-inline __attribute__((always_inline)) Floats power_of_two(const Floats& x) {
+MERGE_INLINE Floats power_of_two(const Floats& x) {
   // The bits of an exponent of -127 are those of 0.
   const Floats exponent = x < -127.0f ? -127.0f + Floats{} : x;
   // Adding and taking away 1.5 * 2^23 rounds to the nearest whole number.

@@ -7,6 +7,7 @@
 
 #include "kernels/exp.h"
 #include "kernels/half.h"
+#include "kernels/inline.h"
 
 // One build serves every x86-64: the loader picks the widest version that the processor has.
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
@@ -17,38 +18,30 @@
 
 namespace merge::kernels {
 
-// Independent partial sums let a reduction become vector code without reordering being left to the compiler.
 constexpr int64_t kLanes = 16;
 
-inline __attribute__((always_inline)) float sum_lanes(const float* lanes) {
-  float total = 0;
-  for (int64_t l = 0; l < kLanes; ++l) total += lanes[l];
-  return total;
-}
-
-// Sixteen numbers at once, where a loop would not become vector code; each build lowers them to what its target has.
+// Sixteen numbers at once, where a loop would not become vector code, such as a sum, whose order the compiler must not
+// change; each build lowers them to what its target has.
 using Floats = float __attribute__((vector_size(4 * kLanes)));
 using Ints = int32_t __attribute__((vector_size(4 * kLanes)));
 using Halves = uint16_t __attribute__((vector_size(2 * kLanes)));
 
-inline __attribute__((always_inline)) Floats load(const float* from) {
+MERGE_INLINE Floats load(const float* from) {
   Floats values;
   std::memcpy(&values, from, sizeof values);
   return values;
 }
 
-inline __attribute__((always_inline)) Floats load(const Half* from) {
+MERGE_INLINE Floats load(const Half* from) {
   Halves bits;
   std::memcpy(&bits, from, sizeof bits);
   return std::bit_cast<Floats>(__builtin_convertvector(bits, Ints) << 16);
 }
 
-inline __attribute__((always_inline)) void store(const Floats& values, float* to) {
-  std::memcpy(to, &values, sizeof values);
-}
+MERGE_INLINE void store(const Floats& values, float* to) { std::memcpy(to, &values, sizeof values); }
 
 // To the nearest, ties to even; NaN stays NaN.
-inline __attribute__((always_inline)) void store(const Floats& values, Half* to) {
+MERGE_INLINE void store(const Floats& values, Half* to) {
   const Ints bits = std::bit_cast<Ints>(values);
   const Ints nearest = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
   // The largest NaNs would round to zero.
@@ -58,14 +51,14 @@ inline __attribute__((always_inline)) void store(const Floats& values, Half* to)
 
 // The last `count` numbers of a row, fewer than sixteen, and zeros.
 template <typename Element>
-inline __attribute__((always_inline)) Floats load_few(const Element* from, int64_t count) {
+MERGE_INLINE Floats load_few(const Element* from, int64_t count) {
   Element row[kLanes] = {0};
   for (int64_t i = 0; i < count; ++i) row[i] = from[i];
   return load(row);
 }
 
 template <typename Element>
-inline __attribute__((always_inline)) void store_few(const Floats& values, Element* to, int64_t count) {
+MERGE_INLINE void store_few(const Floats& values, Element* to, int64_t count) {
   Element row[kLanes];
   store(values, row);
   for (int64_t i = 0; i < count; ++i) to[i] = row[i];
@@ -74,7 +67,7 @@ inline __attribute__((always_inline)) void store_few(const Floats& values, Eleme
 // body(i, read, write) for the numbers of a row, sixteen at a time from i; read(pointer) and write(values, pointer) end
 // where the row ends.
 template <typename Body>
-inline __attribute__((always_inline)) void over_row(int64_t width, Body&& body) {
+MERGE_INLINE void over_row(int64_t width, Body&& body) {
   const int64_t whole = width / kLanes * kLanes;
   for (int64_t i = 0; i < whole; i += kLanes) {
     body(
@@ -90,7 +83,7 @@ inline __attribute__((always_inline)) void over_row(int64_t width, Body&& body) 
 
 // One number of all sixteen, by halves.
 template <typename Join>
-inline __attribute__((always_inline)) float joined(const Floats& values, Join&& join) {
+MERGE_INLINE float joined(const Floats& values, Join&& join) {
   using Eight = float __attribute__((vector_size(32)));
   using Four = float __attribute__((vector_size(16)));
   Eight eight[2];
@@ -102,16 +95,16 @@ inline __attribute__((always_inline)) float joined(const Floats& values, Join&& 
   return join(join(quarter[0], quarter[2]), join(quarter[1], quarter[3]));
 }
 
-inline __attribute__((always_inline)) float sum(const Floats& values) {
+MERGE_INLINE float sum(const Floats& values) {
   return joined(values, [](auto a, auto b) __attribute__((always_inline)) { return a + b; });
 }
 
-inline __attribute__((always_inline)) float largest(const Floats& values) {
+MERGE_INLINE float largest(const Floats& values) {
   return joined(values, [](auto a, auto b) __attribute__((always_inline)) { return a > b ? a : b; });
 }
 
 // exp_fast of sixteen at once.
-inline __attribute__((always_inline)) Floats exp_fast(Floats x) {
+MERGE_INLINE Floats exp_fast(Floats x) {
   x = x < -87.0f ? -87.0f + Floats{} : x;
   x = x > 80.0f ? 80.0f + Floats{} : x;
   const Floats shifted = x * 1.44269504088896341f + 12582912.0f;

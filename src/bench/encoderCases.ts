@@ -160,14 +160,14 @@ function gemmContender(
   common: Common,
   { size, dtype, tokens }: { readonly size: BenchSize; readonly dtype: Dtype; readonly tokens: number },
 ): InferenceContender {
-  const { width, heads, feedForward, layers } = size
+  const { width, heads, feedForward, layers, vocabulary } = size
   return {
     ...common,
     name: common.family,
     peer: null,
     measure: 'timesMatrices',
     async run() {
-      const shape = { rows: 1, length: tokens, width, heads, feedForward, layers }
+      const shape = { rows: 1, length: tokens, width, heads, feedForward, layers, vocabulary }
       const { fast } = await timeOp(await loadNative(), {
         op: 'encoderGemms',
         ...shape,

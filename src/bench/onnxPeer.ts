@@ -1,26 +1,22 @@
 // OnnxPeer: onnxruntime-node on the encoder that PyTorch exports, for rows of one shape.
 
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { z } from 'zod'
 import type { Dtype } from './benchReport.js'
 import { missingModules, PeerProcess } from './peerProcess.js'
 
 export const onnxName = 'onnxruntime-node'
 
-/** The package of the folder that the bench is started in, or one beside this package; undefined: neither. */
+/** The package, as the folder that the bench is started in finds it; undefined: it has none. */
 function runtimeFolder(): string | undefined {
-  for (const from of [pathToFileURL(join(process.cwd(), 'package.json')), import.meta.url]) {
-    try {
-      return dirname(createRequire(from).resolve(`${onnxName}/package.json`))
-    } catch {
-      // The next one.
-    }
+  for (let folder = process.cwd(); ; folder = dirname(folder)) {
+    const found = join(folder, 'node_modules', onnxName)
+    if (existsSync(join(found, 'package.json'))) return found
+    if (dirname(folder) === folder) return undefined
   }
-  return undefined
 }
 
 /** Why it cannot be measured; undefined where it can. */

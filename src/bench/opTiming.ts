@@ -22,8 +22,8 @@ export type TimedOp = (typeof timedOps)[number][0]
 
 /** What an op is timed on; the fields of the native record. */
 export interface OpTimingOptions {
-  /** `encoderGemms`: the matrices of an encoder alone, which have no reference. */
-  readonly op: TimedOp | 'encoderGemms'
+  /** `encoderGemms`: the matrices of an encoder alone; it and the two losses of a head have no reference. */
+  readonly op: TimedOp | 'encoderGemms' | 'headLoss' | 'headLossWhole'
   readonly rows: number
   /** Tokens of a row. */
   readonly length: number
@@ -31,6 +31,7 @@ export interface OpTimingOptions {
   readonly heads: number
   readonly feedForward: number
   readonly layers: number
+  readonly vocabulary: number
   readonly dtype: Dtype
   readonly backward: boolean
   readonly pairs: number

@@ -41,9 +41,9 @@ async function opResults(
   { threads, samples }: BenchSettings,
   { size, op, rows, backward }: OpCase,
 ): Promise<BenchResult[]> {
-  const { length, width, heads, feedForward, layers } = size
+  const { length, width, heads, feedForward, layers, vocabulary } = size
   const dtype = 'float32'
-  const shape = { rows, length, width, heads, feedForward, layers, dtype } as const
+  const shape = { rows, length, width, heads, feedForward, layers, vocabulary, dtype } as const
   const { fast, reference } = await timeOp(native, { op, ...shape, backward, pairs: 3 * samples })
   const name = `${length} tokens a row, ${backward ? 'forward and backward' : 'forward'}`
   // With a cache there is one new token a row.

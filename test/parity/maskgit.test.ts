@@ -262,7 +262,7 @@ describe('training', () => {
 
   it('learns 64 rows by heart, and comes back as it was saved', async () => {
     await using student = await MaskGitModel.create(shape)
-    const trainer = new Trainer(student, { steps: 260, batchRows: 64, learningRate: 4e-3, clip: 1, lengthWeight: 1 })
+    const trainer = new Trainer(student, { steps: 400, batchRows: 64, learningRate: 4e-3, clip: 1, lengthWeight: 1 })
     let last = ''
     for await (const { terms, fillAccuracy, lengthAccuracy } of trainer.run(examples)) {
       last = `token ${terms.token.toFixed(3)}, length ${terms.length.toFixed(3)}, fills ${fillAccuracy.toFixed(3)}, lengths ${lengthAccuracy}`

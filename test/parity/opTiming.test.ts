@@ -6,7 +6,8 @@ import { loadNative } from '../../src/native.js'
 
 const native = await loadNative()
 await native.start(1)
-const shape = { rows: 2, length: 5, width: 16, heads: 2, feedForward: 24, layers: 2, dtype: 'float32' } as const
+const sizes = { rows: 2, length: 5, width: 16, heads: 2, feedForward: 24, layers: 2, vocabulary: 40 }
+const shape = { ...sizes, dtype: 'float32' } as const
 const options = (op: OpTimingOptions['op'], backward: boolean) => ({ op, ...shape, backward, pairs: 3 })
 
 test.each(timedOps)('%s: as many times as pairs, of both', async (op, hasBackward) => {
@@ -18,9 +19,16 @@ test.each(timedOps)('%s: as many times as pairs, of both', async (op, hasBackwar
   if (!hasBackward) await expect(timeOp(native, options(op, true))).rejects.toMatchObject({ code: 'ERR_CONFIG' })
 })
 
-test('the ceiling has no reference; an op that is not timed is refused', async () => {
-  const { fast, reference } = await timeOp(native, options('encoderGemms', false))
+test.each([
+  ['encoderGemms', false],
+  ['headLoss', true],
+  ['headLossWhole', true],
+] as const)('%s has no reference', async (op, backward) => {
+  const { fast, reference } = await timeOp(native, options(op, backward))
   expect([fast.length, reference.length]).toEqual([3, 0])
+})
+
+test('an op that is not timed is refused', async () => {
   const unknown = native.runOp('timeOp', { ...options('rope', false), op: 'sort' }, {})
   await expect(unknown).rejects.toThrow('op: expected one that is timed, received another')
 })
