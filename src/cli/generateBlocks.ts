@@ -6,7 +6,7 @@ import type { Answer } from '../remedi/answer.js'
 import type { DenoisingStep } from '../remedi/generate.js'
 import { generateConfig } from '../remedi/generateConfig.js'
 import type { RemediModel } from '../remedi/model.js'
-import { openRemediModel } from './anyModel.js'
+import { openRemediModel, refuse } from './anyModel.js'
 import { holdInterrupts } from './interrupt.js'
 import { type AnyModelFlags, numberOf } from './modelOptions.js'
 import { paint, visible, wantsColour } from './terminal.js'
@@ -50,6 +50,12 @@ export const denoiseFlagNames = [
   'maxRemasksPerPosition',
   'orderTemperature',
 ] as const satisfies readonly (keyof DenoiseFlags)[]
+
+/** Refuses those for a baseline, which has no denoising steps; how it is held and how much it writes it takes, too. */
+export function refuseDenoising(flags: DenoiseFlags & ShowFlags): void {
+  const shared: readonly string[] = ['weightDtype', 'maxNewTokens']
+  refuse(flags, ['trace', ...denoiseFlagNames.filter((name) => !shared.includes(name))], 'remedi')
+}
 
 /** Adds the flags. */
 export function takesDenoising(command: Command): Command {

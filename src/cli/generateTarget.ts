@@ -1,9 +1,8 @@
 // generateTarget: `merge-lm generate` with a mask-predict model: a text of so many tokens, without a prompt.
 
 import { MergeError } from '../errors.js'
-import { refuse } from './anyModel.js'
 import { editorOptions, openBaseline, shownAnswer } from './baselines.js'
-import { type DenoiseFlags, denoiseFlagNames } from './generateBlocks.js'
+import { type DenoiseFlags, refuseDenoising } from './generateBlocks.js'
 import { holdInterrupts } from './interrupt.js'
 import type { AnyModelFlags, RefineFlags } from './modelOptions.js'
 import type { ShowFlags } from './textCommand.js'
@@ -13,8 +12,7 @@ export async function generateTarget(
   argument: string | undefined,
   flags: AnyModelFlags & RefineFlags & DenoiseFlags & ShowFlags,
 ): Promise<void> {
-  const shared: readonly string[] = ['weightDtype', 'maxNewTokens']
-  refuse(flags, ['trace', ...denoiseFlagNames.filter((name) => !shared.includes(name))], 'remedi')
+  refuseDenoising(flags)
   const { maxNewTokens } = flags
   if (argument !== undefined) {
     throw new MergeError('ERR_INPUT', 'prompt: expected none with a model of family maskgit, which writes whole texts')

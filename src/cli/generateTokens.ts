@@ -2,9 +2,8 @@
 
 import type { GptAnswer } from '../baselines/gptGenerate.js'
 import { MergeError } from '../errors.js'
-import { refuse } from './anyModel.js'
 import { editorOptions, openBaseline, shownAnswer } from './baselines.js'
-import { type DenoiseFlags, denoiseFlagNames } from './generateBlocks.js'
+import { type DenoiseFlags, refuseDenoising } from './generateBlocks.js'
 import { holdInterrupts } from './interrupt.js'
 import type { AnyModelFlags, RefineFlags } from './modelOptions.js'
 import type { ShowFlags } from './textCommand.js'
@@ -15,8 +14,7 @@ export async function generateTokens(
   argument: string | undefined,
   flags: AnyModelFlags & RefineFlags & DenoiseFlags & ShowFlags,
 ): Promise<void> {
-  const shared: readonly string[] = ['weightDtype', 'maxNewTokens']
-  refuse(flags, ['trace', ...denoiseFlagNames.filter((name) => !shared.includes(name))], 'remedi')
+  refuseDenoising(flags)
   using interrupt = holdInterrupts(() => process.stderr.write('\nStopping after these tokens.\n'))
   const { maxNewTokens } = flags
   const length = maxNewTokens === undefined ? {} : { maxNewTokens }
