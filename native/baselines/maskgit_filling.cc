@@ -12,9 +12,6 @@
 namespace merge::baselines {
 namespace {
 
-// The head's logits of so many masks exist at a time.
-constexpr int64_t kHeadPositions = 1024;
-
 // The random numbers of a row: of this round, and of its own key.
 Random random_of(const Record& options, const DenoiseInput& input, int64_t r, Purpose purpose) {
   const auto number = [&](const char* name) {
@@ -98,38 +95,37 @@ DenoiseOutput fill(const MaskGit& model, const nn::KvCache& cache, const Record&
       row_of.push_back(r);
     }
   }
-  for (size_t first = 0; first < masks.size(); first += kHeadPositions) {
-    const size_t last = std::min(masks.size(), first + kHeadPositions);
-    const Tensor places = nn::index_tensor({masks.begin() + first, masks.begin() + last}, device);
-    Tensor logits_MV = model.head().logits(hidden_TD.index_select(0, places)).index_fill(1, forbidden_F, -INFINITY);
-    logits_MV = logits_MV.narrow(1, 0, vocabulary);
-    Tensor tokens_M;
+  const Tensor masks_MD = hidden_TD.index_select(0, nn::index_tensor(masks, device));
+  model.head().look(masks_MD, [&](int64_t first, const Tensor& all_mV) {
+    const int64_t last = first + all_mV.size(0);
+    const Tensor logits_mV = all_mV.index_fill(1, forbidden_F, -INFINITY).narrow(1, 0, vocabulary);
+    Tensor tokens_m;
     if (sampling.temperature == 0) {
-      tokens_M = logits_MV.argmax(1);
+      tokens_m = logits_mV.argmax(1);
     } else {
-      const Tensor host_MV = logits_MV.to(at::kCPU, at::kFloat).contiguous();
+      const Tensor host_mV = logits_mV.to(at::kCPU, at::kFloat).contiguous();
       std::vector<int64_t> drawn;
-      for (size_t m = first; m < last; ++m) {
+      for (int64_t m = first; m < last; ++m) {
         const Random random = random_of(options, input, row_of[m], Purpose::kMaskGitToken);
         const double uniform = random.uniform(static_cast<uint64_t>(masks[m] - rows.offsets[row_of[m]]));
-        drawn.push_back(nn::sampled(host_MV.const_data_ptr<float>() + static_cast<int64_t>(m - first) * vocabulary,
-                                    vocabulary, sampling, uniform));
+        drawn.push_back(
+            nn::sampled(host_mV.const_data_ptr<float>() + (m - first) * vocabulary, vocabulary, sampling, uniform));
       }
-      tokens_M = nn::index_tensor(drawn, device);
+      tokens_m = nn::index_tensor(drawn, device);
     }
     // sync: what is kept is decided row by row.
-    const Tensor chances_M = logits_MV.log_softmax(1)
-                                 .gather(1, tokens_M.unsqueeze(1))
+    const Tensor chances_m = logits_mV.log_softmax(1)
+                                 .gather(1, tokens_m.unsqueeze(1))
                                  .squeeze(1)
                                  .exp()
                                  .to(at::kCPU, at::kFloat)
                                  .contiguous();
-    const Tensor host_M = tokens_M.to(at::kCPU).contiguous();
-    for (size_t m = first; m < last; ++m) {
-      output.candidate[masks[m]] = static_cast<int32_t>(host_M.const_data_ptr<int64_t>()[m - first]);
-      output.probability[masks[m]] = chances_M.const_data_ptr<float>()[m - first];
+    const Tensor host_m = tokens_m.to(at::kCPU).contiguous();
+    for (int64_t m = first; m < last; ++m) {
+      output.candidate[masks[m]] = static_cast<int32_t>(host_m.const_data_ptr<int64_t>()[m - first]);
+      output.probability[masks[m]] = chances_m.const_data_ptr<float>()[m - first];
     }
-  }
+  });
 
   // 3) how sure each one is: its logarithm, with noise on what was just written (MaskGIT's choice temperature)
   output.confidence = output.probability;

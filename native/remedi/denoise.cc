@@ -15,9 +15,6 @@ namespace {
 
 enum Fate : uint8_t { kFree = 0, kStays = 1, kMasked = 2 };
 
-// The head's logits of so many positions exist at a time.
-constexpr int64_t kHeadPositions = 256;
-
 struct StepOptions {
   explicit StepOptions(const Record& record)
       : policy(record.word("policy")),
@@ -140,27 +137,24 @@ DenoiseOutput denoise_blocks(const Model& model, const nn::KvCache& cache, const
   const Tensor forbidden_F = nn::index_tensor(forbidden, device);
   std::vector<Proposal> proposal_N(tokens, Proposal{});
   for (size_t t = 0; t < tokens; ++t) proposal_N[t].token = rows.tokens[t];
-  for (size_t first = 0; first < asked.size(); first += kHeadPositions) {
-    const size_t last = std::min(asked.size(), first + kHeadPositions);
-    const Tensor places = nn::index_tensor({asked.begin() + first, asked.begin() + last}, device);
-    Tensor logits_MV = model.head().logits(streams.hidden_TD.index_select(0, places));
+  const Tensor asked_MD = streams.hidden_TD.index_select(0, nn::index_tensor(asked, device));
+  model.head().look(asked_MD, [&](int64_t first, const Tensor& logits_mV) {
     // A visible token may be forbidden to be written anew; its own probability is asked for all the same.
-    const Tensor shown_MV = options.reads_all() ? logits_MV.to(at::kCPU, at::kFloat, false, true) : Tensor();
-    logits_MV.index_fill_(1, forbidden_F, -INFINITY);
-    const Tensor host_MV = logits_MV.to(at::kCPU, at::kFloat).contiguous();
-    const int64_t width = host_MV.size(1);
-    at::parallel_for(0, static_cast<int64_t>(last - first), 1, [&](int64_t begin, int64_t end) {
+    const Tensor shown_mV = options.reads_all() ? logits_mV.to(at::kCPU, at::kFloat).contiguous() : Tensor();
+    const Tensor host_mV = logits_mV.index_fill(1, forbidden_F, -INFINITY).to(at::kCPU, at::kFloat).contiguous();
+    const int64_t width = host_mV.size(1);
+    at::parallel_for(0, host_mV.size(0), 1, [&](int64_t begin, int64_t end) {
       for (int64_t m = begin; m < end; ++m) {
         const int64_t at = asked[first + m];
         const RowPlan& plan = plans[row_of[at]];
-        const Tensor& source = masked_N[at] ? host_MV : shown_MV;
+        const Tensor& source = masked_N[at] ? host_mV : shown_mV;
         const int64_t vocabulary = masked_N[at] ? options.vocabulary : width;
         proposal_N[at] =
             propose(source.const_data_ptr<float>() + m * width, vocabulary, masked_N[at] ? -1 : rows.tokens[at],
                     options.sampling, plan.tokens.uniform(static_cast<uint64_t>(at - plan.begin)));
       }
     });
-  }
+  });
 
   // 3) rank
   DenoiseOutput output;
