@@ -182,8 +182,8 @@ RoundLoss aligned_round(const Model& model, const StepOptions& options, const Wa
   double value = 0;
   round.total = weighted(round.terms, options, value);
 
-  const Choice choice = stops ? Choice{said.best_M, {}} : relaxed_fill(model, logits_MV, options, draw);
-  round.next = next_way(extended.way, insertion.masked, choice, fill.states, learned);
+  const Fills fills = stops ? Fills{said.best_M, {}} : relaxed_fill(model, logits_MV, options, draw);
+  round.next = next_way(extended.way, insertion.masked, fills, fill.states, learned);
 
   at::NoGradGuard no_grad;
   tally.add(round.terms, value, scale);

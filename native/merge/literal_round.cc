@@ -88,10 +88,10 @@ RoundLoss literal_round(const Model& model, const StepOptions& options, const Wa
       .next = {}};
   double value = 0;
   round.total = weighted(round.terms, options, value);
-  const Choice choice = options.gradient == RoundGradient::kStop
-                            ? Choice{model.head().best_words(fill.masks_MD), {}}
-                            : relaxed_fill(model, model.head().logits(fill.masks_MD), options, draw);
-  round.next = next_way(way, masked, choice, fill.states, rows);
+  const Fills fills = options.gradient == RoundGradient::kStop
+                          ? Fills{model.head().best_words(fill.masks_MD), {}}
+                          : relaxed_fill(model, model.head().logits(fill.masks_MD), options, draw);
+  round.next = next_way(way, masked, fills, fill.states, rows);
 
   // The oracle only judges here, so that both profiles report the same numbers.
   at::NoGradGuard no_grad;
@@ -113,7 +113,7 @@ RoundLoss literal_round(const Model& model, const StepOptions& options, const Wa
     const int64_t place = mask - next.offsets[row];
     targets.push_back(place < y.length(row) ? y.row(row)[static_cast<size_t>(place)] : -1);
   }
-  tally.fill(choice.tokens_M, nn::index_tensor(targets, device));
+  tally.fill(fills.tokens_M, nn::index_tensor(targets, device));
   return round;
 }
 

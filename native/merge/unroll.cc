@@ -113,7 +113,7 @@ Tensor unaligned_recon(const Model& model, const States& states, const Rows& y, 
   }
 }
 
-Choice relaxed_fill(const Model& model, const Tensor& logits_MV, const StepOptions& options, const RoundDraw& draw) {
+Fills relaxed_fill(const Model& model, const Tensor& logits_MV, const StepOptions& options, const RoundDraw& draw) {
   Tensor scores_MV = logits_MV;
   if (options.gradient == RoundGradient::kGumbel) {
     const Random random = draw.draws.of(Purpose::kRelaxedFill);
@@ -127,9 +127,9 @@ Choice relaxed_fill(const Model& model, const Tensor& logits_MV, const StepOptio
   return {scores_MV.detach().argmax(1), model.relaxed_embedding(at::softmax(scores_MV, 1))};
 }
 
-Way next_way(const Way& way, const Masked& masked, const Choice& choice, const States& states, int64_t rows) {
+Way next_way(const Way& way, const Masked& masked, const Fills& fills, const States& states, int64_t rows) {
   Way next;
-  const Rows all = filled(masked, choice.tokens_M);
+  const Rows all = filled(masked, fills.tokens_M);
   next.x = first_rows(all, rows);
   next.y = first_rows(way.y, rows);
   if (way.beside.conditions.count() > 0) next.beside.conditions = first_rows(way.beside.conditions, rows);
@@ -138,8 +138,8 @@ Way next_way(const Way& way, const Masked& masked, const Choice& choice, const S
     next.beside.relaxed.tokens.push_back(masked.masks[m]);
     which.push_back(static_cast<int64_t>(m));
   }
-  if (choice.delta_MD.defined() && !which.empty()) {
-    next.beside.relaxed.delta_MD = choice.delta_MD.narrow(0, 0, static_cast<int64_t>(which.size()));
+  if (fills.delta_MD.defined() && !which.empty()) {
+    next.beside.relaxed.delta_MD = fills.delta_MD.narrow(0, 0, static_cast<int64_t>(which.size()));
   } else {
     next.beside.relaxed = {};
   }

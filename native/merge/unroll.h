@@ -60,14 +60,14 @@ Tensor weighted(const Terms& terms, const StepOptions& options, double& value);
 // The reconstruction loss over all positions of S^ for the readings that align, 0 on no rows.
 Tensor unaligned_recon(const Model& model, const States& states, const Rows& y, const StepOptions& options);
 // What fills S^ for X_{l+1}.
-struct Choice {
+struct Fills {
   Tensor tokens_M;
   Tensor delta_MD;  // undefined when gradients stop between rounds
 };
 // Where gradients pass between rounds: the argmax of the logits, noisy ones or not, and what it hands on.
-Choice relaxed_fill(const Model& model, const Tensor& logits_MV, const StepOptions& options, const RoundDraw& draw);
+Fills relaxed_fill(const Model& model, const Tensor& logits_MV, const StepOptions& options, const RoundDraw& draw);
 // The first `rows` rows of S^, filled, as the next X.
-Way next_way(const Way& way, const Masked& masked, const Choice& choice, const States& states, int64_t rows);
+Way next_way(const Way& way, const Masked& masked, const Fills& fills, const States& states, int64_t rows);
 
 // Flags as numbers like those of a tensor.
 Tensor floats(const std::vector<uint8_t>& flags, const Tensor& like);
