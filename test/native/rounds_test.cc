@@ -7,6 +7,7 @@
 #include <set>
 
 #include "check.h"
+#include "merge/choice.h"
 #include "merge/step.h"
 #include "merge/unroll.h"
 #include "tiny.h"
@@ -228,5 +229,27 @@ TEST(evaluation_is_the_step_without_its_update) {
     const double before = session.evaluate(step, batch).number("total");
     CHECK_NEAR(session.train_step(step, batch).number("total"), before, 1e-6);
     CHECK(std::abs(session.evaluate(step, batch).number("total") - before) > 1e-6);
+  }
+}
+
+TEST(fills_of_a_vocabulary_whose_logits_do_not_fit_at_a_time) {
+  at::NoGradGuard no_grad;
+  const int64_t vocabulary = 1 << 21, masks = 19;
+  CHECK(nn::positions_at_a_time(vocabulary) == 8);
+  at::manual_seed(6);
+  nn::Parameters parameters(1, nn::Parameters::Start::kBlank);
+  const nn::Head head(parameters, nn::HeadKind::kTied, at::randn({vocabulary, 2}), .02, {});
+  const Tensor masks_MD = at::randn({masks, 2});
+  // The token that mask 7 wants most may not stand at four of them.
+  const Tensor logits_MV = head.logits(masks_MD);
+  const int64_t wanted = logits_MV[7].argmax().item<int64_t>();
+  const FillRules rules{{0, 1, 2, 3, 4}, wanted, {0, 7, 8, 18}};
+  const auto choices = likeliest(head, masks_MD, rules);
+  const auto [best_M, token_M] = fill_probability(logits_MV, 0, rules).max(1);
+  CHECK(static_cast<int64_t>(choices.size()) == masks);
+  CHECK(token_M[7].item<int64_t>() != wanted);
+  for (int64_t m = 0; m < masks; ++m) {
+    CHECK(choices[m].token == token_M[m].item<int64_t>());
+    CHECK_NEAR(choices[m].probability, best_M[m].item<float>(), 1e-6);
   }
 }
