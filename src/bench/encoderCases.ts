@@ -34,11 +34,9 @@ export async function* measureEncoders(
   const shape = { layers, width, heads, feedForward, localMix: 0, deleter: 'linear', inserter: 'linear' } as const
   const why = settings.peers ? missingModules(['torch']) : undefined
   await using model = await MergeModel.create({ ...shape, maxLength: length, dtype, threads, tokenizer })
+  const ofEncoder = { layers, width, heads, feedForward, vocabulary, dtype, threads }
   const absent = new Map(ways.map((way) => [way, why]))
-  const peer =
-    settings.peers && why === undefined
-      ? await PeerProcess.start('encoder.py', { layers, width, heads, feedForward, vocabulary, dtype, threads })
-      : undefined
+  const peer = settings.peers && why === undefined ? await PeerProcess.start('encoder.py', ofEncoder) : undefined
   if (peer !== undefined) settings.learnVersions(peer.versions)
   try {
     const full = draftsOf(size, batch)
@@ -55,7 +53,7 @@ export async function* measureEncoders(
       const tokens = lengths.reduce((sum, count) => sum + count, 0)
       const common = { family: encoder, case: task }
       const rows = packRows(drafts)
-      const { onnx, whyNot } = await startOnnx(peer, drafts, { dtype, threads })
+      const { onnx, whyNot } = await startOnnx(peer === undefined ? undefined : ofEncoder, drafts, dtype)
       const contenders: InferenceContender[] = [
         {
           ...common,
@@ -110,14 +108,14 @@ async function refusalOf(
 
 // What runs the exported encoder, or why nothing does; nothing at all without a PyTorch that exports it.
 async function startOnnx(
-  exporter: PeerProcess | undefined,
+  encoder: Readonly<Record<string, unknown>> | undefined,
   drafts: readonly Int32Array[],
-  { dtype, threads }: { readonly dtype: Dtype; readonly threads: number },
+  dtype: Dtype,
 ): Promise<{ readonly onnx?: OnnxPeer; readonly whyNot?: string }> {
   const whyNot = missingOnnx(dtype)
-  if (exporter === undefined || whyNot !== undefined) return { whyNot: whyNot ?? 'no PyTorch exports the encoder' }
+  if (encoder === undefined || whyNot !== undefined) return { whyNot: whyNot ?? 'no PyTorch exports the encoder' }
   try {
-    return { onnx: await OnnxPeer.start(exporter, drafts, threads) }
+    return { onnx: await OnnxPeer.start(encoder, drafts) }
   } catch (error) {
     return { whyNot: error instanceof Error ? error.message : String(error) }
   }

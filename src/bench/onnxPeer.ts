@@ -38,16 +38,22 @@ export class OnnxPeer {
     this.#folder = folder
   }
 
-  /** Starts it on what encoder.py exports for these rows; it ends at once where it computes something else. */
-  static async start(exporter: PeerProcess, drafts: readonly Int32Array[], threads: number): Promise<OnnxPeer> {
+  /**
+   * Starts it on what encoder.py exports for these rows, with the options of that script; it ends at once where it computes
+   * something else. The export has a process of its own, whose memory is nobody's figure.
+   */
+  static async start(encoder: Readonly<Record<string, unknown>>, drafts: readonly Int32Array[]): Promise<OnnxPeer> {
     const folder = await mkdtemp(join(tmpdir(), 'merge-lm-onnx-'))
+    const exporter = await PeerProcess.start('encoder.py', encoder)
     try {
       const { inputs } = exported.parse(await exporter.ask({ rows: drafts.map((draft) => [...draft]), onnx: folder }))
-      const options = { runtime: runtimeFolder(), folder, inputs, threads }
+      const options = { runtime: runtimeFolder(), folder, inputs, threads: encoder.threads }
       return new OnnxPeer(await PeerProcess.start('onnx.mjs', options), folder)
     } catch (error) {
       await rm(folder, { recursive: true, force: true })
       throw error
+    } finally {
+      await exporter.dispose()
     }
   }
 
