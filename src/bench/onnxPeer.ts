@@ -43,8 +43,8 @@ export class OnnxPeer {
    * something else. The export has a process of its own, whose memory is nobody's figure.
    */
   static async start(encoder: Readonly<Record<string, unknown>>, drafts: readonly Int32Array[]): Promise<OnnxPeer> {
-    const folder = await mkdtemp(join(tmpdir(), 'merge-lm-onnx-'))
     const exporter = await PeerProcess.start('encoder.py', encoder)
+    const folder = await mkdtemp(join(tmpdir(), 'merge-lm-onnx-'))
     try {
       const { inputs } = exported.parse(await exporter.ask({ rows: drafts.map((draft) => [...draft]), onnx: folder }))
       const options = { runtime: runtimeFolder(), folder, inputs, threads: encoder.threads }
