@@ -14,7 +14,7 @@ MERGE_INLINE void quantize(const Element* x, uint8_t* bytes, float* scales, int6
     const Element* row = x + r * width;
     uint8_t* out = bytes + r * width;
     Floats tops{}, zeros{};
-    over_row(width, [&](int64_t i, auto read, auto) __attribute__((always_inline)) {
+    over_row<Floats>(width, [&](int64_t i, auto read, auto) __attribute__((always_inline)) {
       const Floats values = read(row + i), size = values < 0.0f ? -values : values;
       tops = size > tops ? size : tops;
       zeros += values * 0.0f;
@@ -26,12 +26,14 @@ MERGE_INLINE void quantize(const Element* x, uint8_t* bytes, float* scales, int6
     const int64_t whole = width / kLanes * kLanes;
     for (int64_t i = 0; i < whole; i += kLanes) {
       // Positive numbers are cut, so a half more rounds them.
-      const Floats shifted = load(row + i) * inverse + (kByteZero + 0.5f);
+      Floats values;
+      load(row + i, values);
+      const Floats shifted = values * inverse + (kByteZero + 0.5f);
       const Bytes packed = __builtin_convertvector(__builtin_convertvector(shifted, Ints), Bytes);
       std::memcpy(out + i, &packed, sizeof packed);
     }
     if (whole < width) {
-      const Floats shifted = load_few(row + whole, width - whole) * inverse + (kByteZero + 0.5f);
+      const Floats shifted = load_few<Floats>(row + whole, width - whole) * inverse + (kByteZero + 0.5f);
       for (int64_t i = whole; i < width; ++i) out[i] = static_cast<uint8_t>(shifted[i - whole]);
     }
   }
@@ -41,10 +43,10 @@ template <typename Element>
 MERGE_INLINE void scale(const float* products, const float* scales, const float* bias, const Element* residual,
                         Element* y, int64_t rows, int64_t width) {
   for (int64_t r = 0; r < rows; ++r) {
-    over_row(width, [&](int64_t i, auto read, auto write) __attribute__((always_inline)) {
-      Floats values = read(products + r * width + i) * scales[r];
-      if (bias != nullptr) values += read(bias + i);
-      if (residual != nullptr) values += read(residual + r * width + i);
+    over_row<Numbers<Element>>(width, [&](int64_t i, auto read, auto write) __attribute__((always_inline)) {
+      auto values = read(products + r * width + i) * scales[r];
+      if (bias != nullptr) values = values + read(bias + i);
+      if (residual != nullptr) values = values + read(residual + r * width + i);
       write(values, y + r * width + i);
     });
   }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/rotation.h"
 #include "kernels/vector.h"
 
 namespace merge::kernels {
@@ -24,15 +25,16 @@ MERGE_INLINE void norm_rows(const Element* x, const float* weight, Element* y, f
   for (int64_t t = 0; t < rows; ++t) {
     const Element* row = x + t * width;
     Element* out = y + t * width;
-    Floats squares{};
-    over_row(width, [&](int64_t i, auto read, auto) __attribute__((always_inline)) {
-      const Floats values = read(row + i);
-      squares += values * values;
+    Numbers<Element> squares{};
+    over_row<Numbers<Element>>(width, [&](int64_t i, auto read, auto) __attribute__((always_inline)) {
+      const auto values = read(row + i);
+      squares = squares + values * values;
     });
     const float s = 1.0f / std::sqrt(sum(squares) / static_cast<float>(width) + epsilon);
     scale[t] = s;
-    over_row(width, [&](int64_t i, auto read, auto write)
-                        __attribute__((always_inline)) { write(read(row + i) * s * read(weight + i), out + i); });
+    over_row<Numbers<Element>>(width, [&](int64_t i, auto read, auto write) __attribute__((always_inline)) {
+      write(read(row + i) * s * read(weight + i), out + i);
+    });
   }
 }
 
@@ -40,9 +42,9 @@ template <typename Element>
 MERGE_INLINE void swiglu_rows(const Element* gate_up, Element* y, int64_t rows, int64_t width) {
   for (int64_t t = 0; t < rows; ++t) {
     const Element* gate = gate_up + t * 2 * width;
-    over_row(width, [&](int64_t i, auto read, auto write) __attribute__((always_inline)) {
-      const Floats g = read(gate + i);
-      write(g / (1.0f + exp_fast(-g)) * read(gate + width + i), y + t * width + i);
+    over_row<Numbers<Element>>(width, [&](int64_t i, auto read, auto write) __attribute__((always_inline)) {
+      const auto g = read(gate + i);
+      write(g * sigmoid(g) * read(gate + width + i), y + t * width + i);
     });
   }
 }
@@ -50,18 +52,11 @@ MERGE_INLINE void swiglu_rows(const Element* gate_up, Element* y, int64_t rows, 
 template <typename Element>
 MERGE_INLINE void rotate_rows(const Element* x, Element* y, const float* cos_sin, int64_t rows, int64_t heads,
                               int64_t head_width, int64_t stride, float sign) {
-  const int64_t half = head_width / 2, rotated = heads * head_width;
+  const int64_t rotated = heads * head_width;
   for (int64_t t = 0; t < rows; ++t) {
-    const float* cosine = cos_sin + t * head_width;
     for (int64_t h = 0; h < heads; ++h) {
-      const Element* in = x + t * stride + h * head_width;
-      Element* out = y + t * stride + h * head_width;
-      over_row(half, [&](int64_t i, auto read, auto write) __attribute__((always_inline)) {
-        const Floats a = read(in + i), b = read(in + half + i);
-        const Floats c = read(cosine + i), s = sign * read(cosine + half + i);
-        write(a * c - b * s, out + i);
-        write(b * c + a * s, out + half + i);
-      });
+      const int64_t at = t * stride + h * head_width;
+      rotate_head(x + at, y + at, cos_sin + t * head_width, head_width, sign);
     }
     if (x != y) std::memcpy(y + t * stride + rotated, x + t * stride + rotated, sizeof(Element) * (stride - rotated));
   }

@@ -65,16 +65,22 @@ const Tensor& Block::parameter() const {
 }
 
 Tensor Block::forward(const Tensor& x_TD, const View& view) const {
-  return forward(x_TD, view.angles_TK,
-                 [&](const Tensor& qkv) { return ops::ragged_attention(qkv, view.offsets, heads(), view.bias); });
+  return mixed(x_TD, [&](const Tensor& qkv) {
+    return ops::ragged_attention(qkv, view.offsets, heads(), view.bias, view.angles_TK);
+  });
 }
 
 Tensor Block::forward(const Tensor& x_TD, const Tensor& angles_TK, const Attend& attend) const {
+  return mixed(x_TD, [&](const Tensor& qkv) {
+    // Queries and keys turn, values stay.
+    return attend(angles_TK.defined() ? ops::rope(qkv, angles_TK, options_.heads + options_.key_heads) : qkv);
+  });
+}
+
+Tensor Block::mixed(const Tensor& x_TD, const Attend& attend) const {
   const bool before = options_.norm_place == NormPlace::kBefore;
   const Tensor qkv = qkv_.forward(before ? attention_norm_.forward(x_TD) : x_TD);
-  // Queries and keys turn, values stay.
-  const Tensor turned = angles_TK.defined() ? ops::rope(qkv, angles_TK, options_.heads + options_.key_heads) : qkv;
-  const Tensor mixed_TD = attention_output_.add_to(x_TD, attend(turned));
+  const Tensor mixed_TD = attention_output_.add_to(x_TD, attend(qkv));
   const Tensor middle_TD = before ? mixed_TD : attention_norm_.forward(mixed_TD);
   const Tensor inner = up_.forward(before ? feed_forward_norm_.forward(middle_TD) : middle_TD);
   const Tensor out_TD = down_.add_to(middle_TD, activated(inner, options_.activation));

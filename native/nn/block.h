@@ -35,14 +35,14 @@ struct BlockOptions {
   NormOptions norm_options() const { return {norm, width, norm_epsilon, biases == Biases::kAll}; }
 };
 
-// What looks at what: queries, keys and values [T, (H + 2G) K], turned by their positions -> [T, H K].
+// What looks at what: queries, keys and values [T, (H + 2G) K] -> [T, H K].
 using Attend = std::function<Tensor(const Tensor& qkv)>;
 
 class Block {
  public:
   Block(Parameters& parameters, const std::string& name, const BlockOptions& options);
 
-  // x [T, D], angles [T, K] of ops::rope_angles or undefined -> [T, D].
+  // x [T, D], angles [T, K] of ops::rope_angles or undefined, by which queries and keys turn first -> [T, D].
   Tensor forward(const Tensor& x_TD, const Tensor& angles_TK, const Attend& attend) const;
   // Every position attends to all of its row, as far as the view's bias lets it.
   Tensor forward(const Tensor& x_TD, const View& view) const;
@@ -52,6 +52,8 @@ class Block {
   const Tensor& parameter() const;
 
  private:
+  Tensor mixed(const Tensor& x_TD, const Attend& attend) const;
+
   BlockOptions options_;
   Norm attention_norm_, feed_forward_norm_;
   Linear qkv_, attention_output_, up_, down_;

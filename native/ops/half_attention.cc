@@ -1,12 +1,13 @@
-// half_attention: for each row and head, blocks of 32 queries against all keys. Every product has one of few shapes,
-// for libtorch makes machine code for each.
+// half_attention: for each row and head, blocks of 32 queries against all keys; what a block needs stays in the first
+// and second cache.
 #include "ops/half_attention.h"
 
-#include <ATen/core/grad_mode.h>
-#include <ATen/native/CPUBlas.h>
-
 #include <cmath>
+#include <memory>
+#include <new>
 
+#include "kernels/attention.h"
+#include "kernels/tiles.h"
 #include "ops/float_rows.h"
 #include "ops/head_layout.h"
 
@@ -14,103 +15,88 @@ namespace merge::ops {
 namespace {
 
 using kernels::Half;
+using kernels::kTileRows;
 
-constexpr int64_t kQueries = 32;        // of a block; keys are padded to a multiple of it
-constexpr int64_t kScores = 64 * 1024;  // at most at a time, 256 KiB: they stay in the second cache
-
-// The memory of a thread for its row and head.
-struct Scratch {
-  std::vector<Half> queries, keys, values, weights;
-  std::vector<float> scores, shares, sums;
-
-  void fit(int64_t padded, int64_t head, int64_t group_queries) {
-    queries.resize(static_cast<size_t>(kQueries * head));
-    keys.resize(static_cast<size_t>(padded * head));
-    values.resize(static_cast<size_t>(padded * head));
-    weights.resize(static_cast<size_t>(group_queries * padded));
-    scores.resize(static_cast<size_t>(group_queries * padded));
-    shares.resize(static_cast<size_t>(group_queries));
-    sums.resize(static_cast<size_t>(kQueries * head));
+// Memory that begins where a line of the cache does.
+template <typename Element>
+class Lines {
+ public:
+  Element* fit(int64_t count) {
+    if (count > size_) {
+      data_.reset(new (kLine) Element[static_cast<size_t>(count)]);
+      size_ = count;
+    }
+    return data_.get();
   }
+
+ private:
+  static constexpr std::align_val_t kLine{64};
+  struct Free {
+    void operator()(Element* data) const { ::operator delete[](data, kLine); }
+  };
+  std::unique_ptr<Element[], Free> data_;
+  int64_t size_ = 0;
 };
 
-// c [32, n] = a [32, k] b [k, n], b in pairs.
-void multiply(int64_t n, int64_t k, const Half* a, int64_t stride_a, const Half* b, float* c) {
-  at::native::cpublas::brgemm(kQueries, n, k, stride_a, n, n, /*add_C=*/false, reinterpret_cast<const at::BFloat16*>(a),
-                              reinterpret_cast<const at::BFloat16*>(b), c,
-                              /*is_vnni=*/true);
-}
+int64_t whole_tiles(int64_t size) { return (size + kTileRows - 1) / kTileRows * kTileRows; }
 
 }  // namespace
 
 bool has_half_attention(const Tensor& qkv, Heads heads, const Tensor& bias) {
-  static const bool can_multiply = at::native::cpublas::could_pack(at::kBFloat16);
-  const bool wants_gradient =
-      at::GradMode::is_enabled() && (qkv.requires_grad() || (bias.defined() && bias.requires_grad()));
-  return can_multiply && !wants_gradient && qkv.device().is_cpu() && qkv.scalar_type() == at::kBFloat16 &&
-         qkv.size(1) / (heads.queries + 2 * heads.keys) % 2 == 0;
+  return kernels::has_tiles() && !learns(qkv) && !learns(bias) && qkv.device().is_cpu() &&
+         qkv.scalar_type() == at::kBFloat16 && qkv.size(1) / (heads.queries + 2 * heads.keys) % 2 == 0;
 }
 
-Tensor half_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, const Tensor& bias) {
+Tensor half_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, const Tensor& bias,
+                      const Tensor& angles_TK) {
   const HeadLayout layout(qkv.size(1), heads);
-  const auto [head, stride, width, keys, values, group] = layout;
+  const auto [head, stride, width, keys_at, values_at, group] = layout;
+  const int64_t wide = whole_tiles(head);
   const auto begins = square_offsets(offsets);
   const bool per_head = bias.defined() && bias.size(0) != 1;
   const float* bias_base = bias.defined() ? bias.const_data_ptr<float>() : nullptr;
+  const float* angles_base = angles_TK.defined() ? angles_TK.const_data_ptr<float>() : nullptr;
   const float scale = 1.0f / std::sqrt(static_cast<float>(head));
   Tensor out = at::empty({qkv.size(0), width}, qkv.options());
   const Half* base = half_data(qkv);
   Half* out_base = half_data(out);
   const int64_t pairs = (static_cast<int64_t>(offsets.size()) - 1) * heads.keys;
   at::parallel_for(0, pairs, 1, [&](int64_t begin, int64_t end) {
-    Scratch scratch;
+    const kernels::TileRegisters registers;
+    Lines<Half> row_lines, key_lines, value_lines, weight_lines;
+    Lines<float> score_lines, sum_lines;
+    float shares[kTileRows];
     for (int64_t pair = begin; pair < end; ++pair) {
       const int64_t row = pair / heads.keys, key_head = pair % heads.keys, n = offsets[row + 1] - offsets[row];
       if (n == 0) continue;
-      const int64_t padded = (n + kQueries - 1) / kQueries * kQueries;
+      const int64_t padded = whole_tiles(n);
       const Half* x = base + offsets[row] * stride;
-      const int64_t group_queries = std::clamp(kScores / padded / kQueries * kQueries, kQueries, padded);
-      scratch.fit(padded, head, group_queries);
-      kernels::pack_keys(x + keys + key_head * head, stride, n, padded, head, scratch.keys.data());
-      kernels::pack_values(x + values + key_head * head, stride, n, padded, head, scratch.values.data());
+      const float* angles = angles_base == nullptr ? nullptr : angles_base + offsets[row] * head;
+      Half *rows = row_lines.fit(padded * wide), *keys = key_lines.fit(padded * wide);
+      Half *values = value_lines.fit(padded * wide), *weights = weight_lines.fit(kTileRows * padded);
+      float *scores = score_lines.fit(kTileRows * padded), *sums = sum_lines.fit(kTileRows * wide);
+      kernels::head_rows(x + keys_at + key_head * head, stride, angles, n, padded, head, wide, rows);
+      kernels::pack_keys(rows, padded, wide, keys);
+      kernels::pack_values(x + values_at + key_head * head, stride, n, padded, head, wide, values);
       for (int64_t h = key_head * group; h < (key_head + 1) * group; ++h) {
         const float* row_bias =
             bias_base == nullptr ? nullptr : bias_base + (per_head ? h * begins.back() : 0) + begins[row];
-        for (int64_t first = 0; first < n; first += group_queries) {
-          const int64_t last = std::min(n, first + group_queries);
-          // 1) scores: changing from one shape of product to the other takes the processor as long as a product
-          for (int64_t block = first; block < last; block += kQueries) {
-            const Half* queries = x + block * stride + h * head;
-            int64_t stride_queries = stride;
-            if (n - block < kQueries) {  // what lies behind the last row is not ours to read
-              for (int64_t i = block; i < n; ++i) {
-                std::copy_n(x + i * stride + h * head, head, scratch.queries.data() + (i - block) * head);
-              }
-              queries = scratch.queries.data();
-              stride_queries = head;
-            }
-            multiply(padded, head, queries, stride_queries, scratch.keys.data(),
-                     scratch.scores.data() + (block - first) * padded);
+        kernels::head_rows(x + h * head, stride, angles, n, padded, head, wide, rows);
+        for (int64_t first = 0; first < n; first += kTileRows) {
+          const int64_t count = std::min(n - first, kTileRows);
+          // 1) scores, 2) weights, 3) sums of values
+          kernels::multiply_tiles(padded, wide, rows + first * wide, keys, scores);
+          for (int64_t i = 0; i < count; ++i) {
+            shares[i] =
+                kernels::soft_weights(scores + i * padded, row_bias == nullptr ? nullptr : row_bias + (first + i) * n,
+                                      scale, n, padded, weights + i * padded);
           }
-          // 2) weights
-          for (int64_t i = first; i < last; ++i) {
-            const int64_t at = (i - first) * padded;
-            scratch.shares[i - first] =
-                kernels::soft_weights(scratch.scores.data() + at, row_bias == nullptr ? nullptr : row_bias + i * n,
-                                      scale, n, padded, scratch.weights.data() + at);
-          }
-          // 3) sums of values
-          for (int64_t block = first; block < last; block += kQueries) {
-            multiply(head, padded, scratch.weights.data() + (block - first) * padded, padded, scratch.values.data(),
-                     scratch.sums.data());
-            kernels::narrow_rows(scratch.sums.data(), scratch.shares.data() + (block - first),
-                                 out_base + (offsets[row] + block) * width + h * head, width,
-                                 std::min(n - block, kQueries), head);
-          }
+          kernels::multiply_tiles(wide, padded, weights, values, sums);
+          kernels::narrow_rows(sums, wide, shares, out_base + (offsets[row] + first) * width + h * head, width, count,
+                               head);
         }
       }
     }
-    at::native::cpublas::brgemm_release();
   });
   return out;
 }

@@ -1,5 +1,5 @@
-// ragged_attention in bfloat16 on a CPU that multiplies bfloat16 matrices itself (AMX, AVX-512 BF16): scores and sums
-// in float32, without a gradient.
+// ragged_attention in bfloat16 on a CPU with tile registers (Intel AMX): scores and sums in float32, without a
+// gradient.
 #pragma once
 
 #include "ops/ragged_attention.h"
@@ -8,7 +8,8 @@ namespace merge::ops {
 
 // True for bfloat16 queries on such a CPU whose heads have an even width, where no gradient is asked for.
 bool has_half_attention(const Tensor& qkv, Heads heads, const Tensor& bias);
-// As ragged_attention; qkv is contiguous, bias undefined or contiguous float32.
-Tensor half_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, const Tensor& bias);
+// As ragged_attention; qkv is contiguous, bias and angles undefined or contiguous float32.
+Tensor half_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, const Tensor& bias,
+                      const Tensor& angles_TK);
 
 }  // namespace merge::ops

@@ -15,7 +15,9 @@ struct Heads {
 // bias, if given: [1 or H, S], what is added to the scores (query, key) of each row, all rows packed one after another
 // as square_offsets says; -inf hides a key (its weight is 0), as
 // long as the query sees another. It may carry a gradient.
-Tensor ragged_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, const Tensor& bias = {});
+// angles, if given: [T, K] of ops::rope_angles, by which queries and keys turn first, as ops::rope does.
+Tensor ragged_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, const Tensor& bias = {},
+                        const Tensor& angles_TK = {});
 Tensor ragged_attention_reference(const Tensor& qkv, const Offsets& offsets, Heads heads, const Tensor& bias = {});
 
 // Where the n x n scores of each row begin; the last entry is their total S.

@@ -5,6 +5,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cstdint>
@@ -19,5 +20,8 @@ using Offsets = std::vector<int64_t>;
 
 // True where the CPU kernels apply; everything else takes the reference path of its op.
 inline bool has_cpu_kernel(const Tensor& x) { return x.device().is_cpu() && x.scalar_type() == at::kFloat; }
+
+// True where a gradient of x will be asked for; an undefined x has none.
+inline bool learns(const Tensor& x) { return at::GradMode::is_enabled() && x.defined() && x.requires_grad(); }
 
 }  // namespace merge

@@ -6,11 +6,13 @@
 
 #include "check.h"
 #include "kernels/halves.h"
+#include "kernels/tiles.h"
 #include "memory_pool.h"
 #include "nn/byte_matrix.h"
 #include "nn/prepared.h"
 #include "nn/product.h"
 #include "ops/cached_attention.h"
+#include "ops/float_rows.h"
 #include "ops/half_attention.h"
 #include "ops/ragged_attention.h"
 #include "ops/rms_norm.h"
@@ -117,12 +119,12 @@ TEST(half_width_rows) {
 
 TEST(half_attention_is_the_reference) {
   const at::NoGradGuard no_grad;
-  if (!ops::has_half_attention(half({4, 24}), {1, 1}, {})) std::printf("  skipped: no bfloat16 products here\n");
+  if (!ops::has_half_attention(half({4, 24}), {1, 1}, {})) std::printf("  skipped: no tile registers here\n");
   at::manual_seed(3);
   const std::vector<Offsets> shapes{{0, 1}, {0, 2, 3}, {0, 31, 31, 64, 65}, {0, 100, 228}, {0, 700}};
   for (const Offsets& offsets : shapes) {
     for (const ops::Heads heads : {ops::Heads{1, 1}, ops::Heads{3, 3}, ops::Heads{6, 2}}) {
-      for (const int64_t head_width : {8, 18}) {
+      for (const int64_t head_width : {8, 18, 64}) {
         const Tensor qkv = half({offsets.back(), (heads.queries + 2 * heads.keys) * head_width});
         std::vector<Tensor> biases{Tensor()};
         for (const int64_t bias_heads : {int64_t{1}, heads.queries}) {
@@ -130,7 +132,7 @@ TEST(half_attention_is_the_reference) {
         }
         for (const Tensor& bias : biases) {
           if (!ops::has_half_attention(qkv, heads, bias)) continue;
-          const Tensor got = ops::half_attention(qkv, offsets, heads, bias);
+          const Tensor got = ops::half_attention(qkv, offsets, heads, bias, {});
           const Tensor exact = ops::ragged_attention_reference(qkv.to(at::kDouble), offsets, heads,
                                                                bias.defined() ? bias.to(at::kDouble) : bias);
           // The weights are rounded, too: errors of many of them cancel, those of few do not.
@@ -138,6 +140,38 @@ TEST(half_attention_is_the_reference) {
         }
       }
     }
+  }
+}
+
+TEST(half_attention_turns_as_rope_does) {
+  const at::NoGradGuard no_grad;
+  at::manual_seed(8);
+  const Offsets offsets{0, 1, 1, 34, 100};
+  for (const ops::Heads heads : {ops::Heads{3, 3}, ops::Heads{6, 2}}) {
+    for (const int64_t head_width : {6, 32, 66}) {
+      const Tensor qkv = half({offsets.back(), (heads.queries + 2 * heads.keys) * head_width});
+      const Tensor angles = ops::rope_angles(at::arange(offsets.back()), head_width, 100, at::kFloat);
+      const Tensor turned = ops::rope(qkv, angles, heads.queries + heads.keys);
+      CHECK(!at::equal(turned, qkv));
+      CHECK(at::equal(ops::ragged_attention(qkv, offsets, heads, {}, angles),
+                      ops::ragged_attention(turned, offsets, heads)));
+    }
+  }
+}
+
+TEST(products_in_tiles) {
+  if (!kernels::has_tiles()) {
+    std::printf("  skipped: no tile registers here\n");
+    return;
+  }
+  at::manual_seed(9);
+  const kernels::TileRegisters registers;
+  for (const auto& [n, k] : std::vector<std::pair<int64_t, int64_t>>{{32, 32}, {32, 96}, {160, 64}}) {
+    const Tensor a = half({32, k}), b = half({k, n});
+    const Tensor pairs = b.view({k / 2, 2, n}).transpose(1, 2).contiguous();
+    Tensor c = at::full({32, n}, NAN);
+    kernels::multiply_tiles(n, k, ops::half_data(a), ops::half_data(pairs), c.mutable_data_ptr<float>());
+    CHECK(worst(c, at::mm(a.to(at::kDouble), b.to(at::kDouble))) < 1e-4);
   }
 }
 

@@ -135,6 +135,39 @@ TEST(ragged_attention_kernel) {
   }
 }
 
+TEST(attention_without_a_gradient) {
+  const at::NoGradGuard no_grad;
+  at::manual_seed(11);
+  // The last row has more scores than a thread holds at a time.
+  const Offsets offsets{0, 1, 1, 34, 734};
+  for (const ops::Heads heads : {ops::Heads{3, 3}, ops::Heads{4, 2}}) {
+    const Tensor qkv = at::randn({offsets.back(), (heads.queries + 2 * heads.keys) * 8});
+    std::vector<Tensor> biases{Tensor()};
+    for (const int64_t bias_heads : {int64_t{1}, heads.queries}) {
+      biases.push_back(at::randn({bias_heads, ops::square_offsets(offsets).back()}));
+    }
+    for (const Tensor& bias : biases) {
+      const Tensor exact = ops::ragged_attention_reference(qkv.to(at::kDouble), offsets, heads,
+                                                           bias.defined() ? bias.to(at::kDouble) : bias);
+      CHECK(worst(ops::ragged_attention(qkv, offsets, heads, bias), exact) < 2e-6);
+    }
+  }
+}
+
+TEST(attention_turns_queries_and_keys) {
+  at::manual_seed(12);
+  const Offsets offsets{0, 1, 1, 34, 40};
+  const ops::Heads heads{6, 2};
+  const Tensor angles = ops::rope_angles(at::arange(offsets.back()), 8, 100, at::kDouble);
+  check_kernel(
+      "ragged_attention with angles",
+      [&](const auto& in) { return ops::ragged_attention(in[0], offsets, heads, {}, angles.to(in[0].scalar_type())); },
+      [&](const auto& in) {
+        return ops::ragged_attention_reference(ops::rope_reference(in[0], angles, 8), offsets, heads);
+      },
+      {at::randn({offsets.back(), 10 * 8})});
+}
+
 TEST(padded_attention_is_the_reference) {
   at::manual_seed(10);
   for (const Offsets& offsets : std::vector<Offsets>{{0, 1}, {0, 2, 2, 5}, {0, 31, 31, 64, 65}}) {
