@@ -61,8 +61,10 @@ Deletion draw_deletion(const Rows& x, int64_t learned, const std::vector<uint8_t
   Deletion deletion{std::vector<uint8_t>(x.tokens.size(), 1), {}};
   const Random chosen = draws.of(Purpose::kRollIn), random = draws.of(Purpose::kDelete);
   std::vector<uint8_t> own_N(oracle_N.size());
+  bool any_own = false;
   for (int64_t r = 0; r < learned; ++r) {
     const bool own = chosen.uniform(r, 1) < options.own_deletion;
+    any_own |= own;
     std::fill(own_N.begin() + x.offsets[r], own_N.begin() + x.offsets[r + 1], own ? 1 : 0);
   }
   if (options.soft_deletion) {
@@ -76,6 +78,10 @@ Deletion draw_deletion(const Rows& x, int64_t learned, const std::vector<uint8_t
     // sync: deletion happens on the host.
     const Tensor host_N = deletion.straight_N.detach().to(at::kCPU, at::kFloat).contiguous();
     for (size_t t = 0; t < deletion.keep_N.size(); ++t) deletion.keep_N[t] = host_N.const_data_ptr<float>()[t] > .5f;
+    return deletion;
+  }
+  if (!any_own) {
+    std::copy(oracle_N.begin(), oracle_N.end(), deletion.keep_N.begin());
     return deletion;
   }
   // sync: deletion happens on the host.
@@ -128,14 +134,14 @@ RoundLoss aligned_round(const Model& model, const StepOptions& options, const Wa
   const Extended extended = with_subsequences(model, way, options.subsequence, draw.draws, tally);
   const Rows &x = extended.way.x, &y = extended.way.y;
   const int64_t learned = extended.learned;
+
+  // 1) gate, 2) delete: what E(X) says, against the oracle, which aligns while a GPU reads
+  const Model::Reading reading = read_way(model, extended.way, tally);
   Labels labels;
   {
     Stopwatch host(tally.host_seconds);
     labels = oracle_labels(way.x, way.y);
   }
-
-  // 1) gate, 2) delete: what E(X) says, against the oracle
-  const Model::Reading reading = read_way(model, extended.way, tally);
   const TokenKeeps keeps = token_keeps(reading, x, learned);
   const Tensor gate_logits_B = reading.gate_B.narrow(0, 0, learned);
   const Tensor keep_N = floats(labels.keep_N, keeps.logits_N), needs_B = floats(labels.needs_B, gate_logits_B);
@@ -143,20 +149,19 @@ RoundLoss aligned_round(const Model& model, const StepOptions& options, const Wa
   const Tensor gate_B = ops::upload(gate, gate_logits_B.device()).to(gate_logits_B.scalar_type());
   const Deletion deletion = draw_deletion(x, learned, labels.keep_N, keeps, gate_logits_B, gate, options, draw.draws);
 
-  // 3) insert: counts for S, the oracle's or the model's own
-  Skeleton skeleton;
+  // 3) insert: what D2 says of S, against the oracle, which again aligns while a GPU computes
+  const Skeleton skeleton = drop(x, deletion.keep_N);
+  const Inserter::Output gaps = model.gaps(reading.states, x, skeleton, extended.way.beside, deletion.straight_N);
+  tally.passes += model.options().encodings == 3 ? 1 : 0;
   Insertion insertion;
   std::vector<int64_t> gap_rows;
   {
     Stopwatch host(tally.host_seconds);
-    skeleton = drop(x, deletion.keep_N);
     insertion = oracle_insertion(skeleton, y, model.options().mask, model.options().max_insert);
     for (int64_t r = 0; r < skeleton.rows.count(); ++r) {
       gap_rows.insert(gap_rows.end(), skeleton.rows.length(r) + 1, r);
     }
   }
-  const Inserter::Output gaps = model.gaps(reading.states, x, skeleton, extended.way.beside, deletion.straight_N);
-  tally.passes += model.options().encodings == 3 ? 1 : 0;
 
   // 4) fill: E(S^), the head at the masks, against the oracle's tokens
   const Model::Filled fill = model.fill(x, skeleton, insertion.masked, extended.way.beside, {deletion.straight_N, {}});

@@ -12,6 +12,8 @@ namespace merge::nn {
 namespace {
 
 constexpr int64_t kElements = int64_t{1} << 24;
+// The logit of a forbidden word; no gradient passes it.
+constexpr double kNever = -1e30;
 
 // begin and length of every part of `count` positions.
 template <typename Part>
@@ -25,6 +27,13 @@ HeadWeights narrowed(const HeadWeights& weights, const Tensor& states_MD) {
   return {weights.matrix_VD.to(states_MD.scalar_type()), weights.bias_V, weights.scale};
 }
 
+// The logits that the loss is of.
+Tensor loss_logits(const HeadWeights& weights, const Tensor& states_MD, double temperature, const Tensor& forbidden_F) {
+  Tensor logits_MV = weights.logits(states_MD);
+  if (temperature != 1) logits_MV = logits_MV / temperature;
+  return forbidden_F.defined() ? logits_MV.index_fill(1, forbidden_F, kNever) : logits_MV;
+}
+
 struct Parts {
   Tensor loss_M, best_M, log_sum_M;
 };
@@ -34,7 +43,8 @@ Parts losses_by_parts(const HeadWeights& master, const Tensor& states_MD, const 
   const HeadWeights weights = narrowed(master, states_MD);
   std::vector<Tensor> loss, best, log_sum;
   by_parts(states_MD.size(0), options.positions, [&](int64_t begin, int64_t length) {
-    const Tensor logits_mV = weights.logits(states_MD.narrow(0, begin, length));
+    const Tensor states_mD = states_MD.narrow(0, begin, length);
+    const Tensor logits_mV = loss_logits(weights, states_mD, options.temperature, options.forbidden_F);
     if (options.look) options.look(begin, logits_mV);
     const Tensor targets_m1 = targets_M.narrow(0, begin, length).unsqueeze(1);
     log_sum.push_back(logits_mV.logsumexp(1));
@@ -48,7 +58,7 @@ Parts losses_by_parts(const HeadWeights& master, const Tensor& states_MD, const 
   return {at::cat(loss), at::cat(best), at::cat(log_sum)};
 }
 
-// Saved: states [M, D], matrix [V, D], bias [V] or an empty tensor, targets [M], log-sum-exps [M].
+// Saved: states [M, D], matrix [V, D], bias [V] or an empty tensor, targets [M], log-sum-exps [M], forbidden words [F].
 struct LossByParts : torch::autograd::Function<LossByParts> {
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context, const Tensor& states_MD,
                                                 const Tensor& matrix_VD, const Tensor& bias_V, const Tensor& targets_M,
@@ -56,9 +66,10 @@ struct LossByParts : torch::autograd::Function<LossByParts> {
     const bool has_bias = bias_V.numel() > 0;
     const HeadWeights weights{matrix_VD, has_bias ? bias_V : Tensor(), scale};
     const Parts parts = losses_by_parts(weights, states_MD, targets_M, options);
-    context->save_for_backward({states_MD, matrix_VD, bias_V, targets_M, parts.log_sum_M});
+    context->save_for_backward({states_MD, matrix_VD, bias_V, targets_M, parts.log_sum_M, options.forbidden_F});
     context->saved_data["smoothing"] = options.smoothing;
     context->saved_data["scale"] = scale;
+    context->saved_data["temperature"] = options.temperature;
     context->saved_data["positions"] = options.positions;
     context->mark_non_differentiable({parts.best_M});
     return {parts.loss_M, parts.best_M};
@@ -70,6 +81,7 @@ struct LossByParts : torch::autograd::Function<LossByParts> {
     const Tensor &states_MD = saved[0], &master_VD = saved[1], &bias_V = saved[2], &targets_M = saved[3];
     const double smoothing = context->saved_data["smoothing"].toDouble();
     const double scale = context->saved_data["scale"].toDouble();
+    const double temperature = context->saved_data["temperature"].toDouble();
     const bool has_bias = bias_V.numel() > 0;
     const HeadWeights weights{master_VD.to(states_MD.scalar_type()), has_bias ? bias_V : Tensor(), scale};
     const bool matrix_learns = context->needs_input_grad(1);
@@ -79,12 +91,12 @@ struct LossByParts : torch::autograd::Function<LossByParts> {
     by_parts(states_MD.size(0), context->saved_data["positions"].toInt(), [&](int64_t begin, int64_t length) {
       const Tensor states_mD = states_MD.narrow(0, begin, length);
       // d loss / d logit = softmax - (1 - s) [word is the target] - s / V
-      Tensor slope_mV = weights.logits(states_mD);
+      Tensor slope_mV = loss_logits(weights, states_mD, temperature, saved[5]);
       slope_mV.sub_(saved[4].narrow(0, begin, length).unsqueeze(1)).exp_();
       if (smoothing > 0) slope_mV.sub_(smoothing / static_cast<double>(slope_mV.size(1)));
       const Tensor targets_m1 = targets_M.narrow(0, begin, length).unsqueeze(1);
       slope_mV.scatter_add_(1, targets_m1, at::full(targets_m1.sizes(), smoothing - 1, slope_mV.options()));
-      slope_mV.mul_(grads[0].narrow(0, begin, length).unsqueeze(1) * scale);
+      slope_mV.mul_(grads[0].narrow(0, begin, length).unsqueeze(1) * (scale / temperature));
       if (has_bias) bias_grad.add_(slope_mV.sum(0));
       const Tensor narrow_mV = slope_mV.to(states_MD.scalar_type());
       Tensor states_grad_mD = states_grad.narrow(0, begin, length);
@@ -120,7 +132,7 @@ HeadLoss head_loss(const HeadWeights& weights, const Tensor& states_MD, const Te
   HeadLossOptions chosen = options;
   if (chosen.positions == 0) chosen.positions = positions_at_a_time(weights.matrix_VD.size(0));
   if (states_MD.size(0) <= chosen.positions) {
-    const Tensor logits_MV = weights.logits(states_MD);
+    const Tensor logits_MV = loss_logits(weights, states_MD, options.temperature, options.forbidden_F);
     if (options.look && logits_MV.size(0) > 0) options.look(0, logits_MV.detach());
     return logits_loss(logits_MV, targets_M, options.smoothing);
   }

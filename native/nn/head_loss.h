@@ -28,9 +28,11 @@ struct HeadLoss {
 };
 
 struct HeadLossOptions {
-  double smoothing = 0;   // of the labels, 0..1
-  Look look = {};         // sees all logits once, in order
-  int64_t positions = 0;  // at a time; 0: positions_at_a_time
+  double smoothing = 0;     // of the labels, 0..1
+  double temperature = 1;   // logits are divided by it
+  Tensor forbidden_F = {};  // words that have no probability, int64; not together with smoothing
+  Look look = {};           // sees all logits once, in order
+  int64_t positions = 0;    // at a time; 0: positions_at_a_time
 };
 
 // Where all positions fit at a time, their logits are kept for the backward pass; else it multiplies again.

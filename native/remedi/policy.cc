@@ -164,12 +164,12 @@ StepLogs step_logs(const Model& model, const PolicyOptions& options, const Traje
   }
   const at::Device device = h_JL.device();
   const Tensor places = rows.noisy_A.index_select(0, nn::index_tensor(filled, device));
-  Tensor logits_MV = model.head().logits(streams.hidden_TD.index_select(0, places)) / options.temperature;
   std::vector<int64_t> forbidden(run.forbidden.begin(), run.forbidden.end());
   forbidden.push_back(mask);
-  logits_MV = logits_MV.index_fill(1, nn::index_tensor(forbidden, device), kNever);
+  const nn::HeadLossOptions said{.temperature = options.temperature,
+                                 .forbidden_F = nn::index_tensor(forbidden, device)};
   const Tensor log_p_M =
-      at::log_softmax(logits_MV, 1).gather(1, nn::index_tensor(tokens, device).unsqueeze(1)).squeeze(1);
+      -model.head().loss(streams.hidden_TD.index_select(0, places), nn::index_tensor(tokens, device), said).loss_M;
   const Tensor token_J =
       at::zeros({h_JL.size(0)}, log_p_M.options()).index_add(0, nn::index_tensor(blocks, device), log_p_M);
 

@@ -22,6 +22,8 @@ struct Case {
   at::ScalarType states, weights;
   bool bias, matrix_learns;
   double smoothing, scale;
+  double temperature = 1;
+  std::vector<int64_t> forbidden = {};
 };
 
 // Gradients of the positions' losses, each times a factor of its own.
@@ -38,10 +40,13 @@ Found found(const Case& of, int64_t positions) {
   const Tensor states_MD = leaf({kPositions, kWidth}, of.states, true);
   const Tensor matrix_VD = leaf({kVocabulary, kWidth}, of.weights, of.matrix_learns);
   const Tensor bias_V = of.bias ? leaf({kVocabulary}, of.weights, true) : Tensor();
-  const Tensor targets_M = at::randint(kVocabulary, {kPositions}, at::kLong);
+  const Tensor targets_M = at::randint(1, kVocabulary - 1, {kPositions}, at::kLong);
   const Tensor factor_M = at::rand({kPositions}, at::kDouble) - .3;
   const HeadLoss said = head_loss({matrix_VD, bias_V, of.scale}, states_MD, targets_M,
-                                  {.smoothing = of.smoothing, .positions = positions});
+                                  {.smoothing = of.smoothing,
+                                   .temperature = of.temperature,
+                                   .forbidden_F = of.forbidden.empty() ? Tensor() : at::tensor(of.forbidden),
+                                   .positions = positions});
   torch::autograd::backward({(said.loss_M * factor_M.to(said.loss_M.scalar_type())).sum()}, {});
   Found result{said.loss_M.detach(), said.best_M, {states_MD.grad()}};
   if (of.matrix_learns) result.gradients.push_back(matrix_VD.grad());
@@ -54,25 +59,47 @@ double worst(const Tensor& a, const Tensor& b) {
   return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>() / (1 + b.abs().max().item<double>());
 }
 
+void check_parts(const Case& of) {
+  const Found whole = found(of, kPositions);
+  for (const int64_t positions : {1, 5, 22}) {
+    const Found parts = found(of, positions);
+    CHECK(worst(parts.loss_M, whole.loss_M) < 1e-13);
+    CHECK(parts.best_M.equal(whole.best_M));
+    CHECK(parts.gradients.size() == whole.gradients.size());
+    for (size_t i = 0; i < whole.gradients.size(); ++i) {
+      CHECK(parts.gradients[i].scalar_type() == whole.gradients[i].scalar_type());
+      CHECK(worst(parts.gradients[i], whole.gradients[i]) < 1e-13);
+    }
+  }
+}
+
 }  // namespace
 
 TEST(parts_say_what_the_whole_says) {
   for (const double smoothing : {0., .1}) {
     for (const bool bias : {false, true}) {
       for (const double scale : {1., .25}) {
-        const Case of{at::kDouble, at::kDouble, bias, true, smoothing, scale};
-        const Found whole = found(of, kPositions);
-        for (const int64_t positions : {1, 5, 22}) {
-          const Found parts = found(of, positions);
-          CHECK(worst(parts.loss_M, whole.loss_M) < 1e-13);
-          CHECK(parts.best_M.equal(whole.best_M));
-          CHECK(parts.gradients.size() == whole.gradients.size());
-          for (size_t i = 0; i < whole.gradients.size(); ++i) {
-            CHECK(parts.gradients[i].scalar_type() == whole.gradients[i].scalar_type());
-            CHECK(worst(parts.gradients[i], whole.gradients[i]) < 1e-13);
-          }
-        }
+        check_parts({at::kDouble, at::kDouble, bias, true, smoothing, scale});
       }
+    }
+  }
+}
+
+TEST(forbidden_words_have_no_probability_at_any_temperature) {
+  const std::vector<int64_t> forbidden{0, kVocabulary - 1};
+  for (const double temperature : {.5, 1., 2.}) {
+    const Case of{at::kDouble, at::kDouble, true, true, 0, .25, temperature, forbidden};
+    check_parts(of);
+    // The definition: a softmax over the other words.
+    at::manual_seed(3);
+    const auto drawn = [](at::IntArrayRef shape) { return at::randn(shape, at::kDouble); };
+    const Tensor states_MD = drawn({kPositions, kWidth}), matrix_VD = drawn({kVocabulary, kWidth});
+    const Tensor bias_V = drawn({kVocabulary}), targets_M = at::randint(1, kVocabulary - 1, {kPositions}, at::kLong);
+    const Tensor logits_MV = (at::mm(states_MD, matrix_VD.t()) + bias_V) * .25 / temperature;
+    const Tensor log_p = at::log_softmax(logits_MV.narrow(1, 1, kVocabulary - 2), 1);
+    CHECK(worst(found(of, 5).loss_M, -log_p.gather(1, targets_M.unsqueeze(1) - 1).squeeze(1)) < 1e-13);
+    for (const Tensor& gradient : {found(of, 5).gradients[1], found(of, 5).gradients[2]}) {
+      for (const int64_t word : forbidden) CHECK(gradient[word].abs().max().item<double>() == 0);
     }
   }
 }
