@@ -32,27 +32,39 @@ MERGE_INLINE void transpose(Ints (&rows)[kLanes]) {
 }
 
 // Asks for the row of a head that is needed some rows after row i: rows lie too far apart for the processor to guess.
-MERGE_INLINE void fetch_ahead(const Half* x, int64_t stride, int64_t i, int64_t n, int64_t width) {
-  constexpr int64_t kAhead = 16, kLine = 32;
+template <typename Element>
+MERGE_INLINE void fetch_ahead(const Element* x, int64_t stride, int64_t i, int64_t n, int64_t width) {
+  constexpr int64_t kAhead = 16, kLine = 64 / sizeof(Element);
   if (i + kAhead >= n) return;
   for (int64_t k = 0; k < width; k += kLine) __builtin_prefetch(x + (i + kAhead) * stride + k);
+}
+
+template <typename Element>
+MERGE_INLINE void gather_rows(const Element* x, int64_t stride, const float* cos_sin, int64_t n, int64_t padded,
+                              int64_t width, int64_t wide, Element* rows) {
+  for (int64_t i = 0; i < n; ++i) {
+    Element* row = rows + i * wide;
+    fetch_ahead(x, stride, i, n, width);
+    if (cos_sin == nullptr) {
+      std::memcpy(row, x + i * stride, sizeof(Element) * width);
+    } else {
+      rotate_head(x + i * stride, row, cos_sin + i * width, width, 1.0f);
+    }
+    std::memset(row + width, 0, sizeof(Element) * (wide - width));
+  }
+  std::memset(rows + n * wide, 0, sizeof(Element) * (padded - n) * wide);
 }
 
 }  // namespace
 
 MERGE_VECTOR void head_rows(const Half* x, int64_t stride, const float* cos_sin, int64_t n, int64_t padded,
                             int64_t width, int64_t wide, Half* rows) {
-  for (int64_t i = 0; i < n; ++i) {
-    Half* row = rows + i * wide;
-    fetch_ahead(x, stride, i, n, width);
-    if (cos_sin == nullptr) {
-      std::memcpy(row, x + i * stride, sizeof(Half) * width);
-    } else {
-      rotate_head(x + i * stride, row, cos_sin + i * width, width, 1.0f);
-    }
-    std::memset(row + width, 0, sizeof(Half) * (wide - width));
-  }
-  std::memset(rows + n * wide, 0, sizeof(Half) * (padded - n) * wide);
+  gather_rows(x, stride, cos_sin, n, padded, width, wide, rows);
+}
+
+MERGE_VECTOR void head_rows(const float* x, int64_t stride, const float* cos_sin, int64_t n, int64_t padded,
+                            int64_t width, int64_t wide, float* rows) {
+  gather_rows(x, stride, cos_sin, n, padded, width, wide, rows);
 }
 
 MERGE_VECTOR void pack_keys(const Half* keys, int64_t padded, int64_t wide, Half* packed) {

@@ -12,6 +12,8 @@ namespace merge::kernels {
 // cos_sin [n, width], unless that is null.
 void head_rows(const Half* x, int64_t stride, const float* cos_sin, int64_t n, int64_t padded, int64_t width,
                int64_t wide, Half* rows);
+void head_rows(const float* x, int64_t stride, const float* cos_sin, int64_t n, int64_t padded, int64_t width,
+               int64_t wide, float* rows);
 // Keys [padded][wide] as the right side of queries x keys^T: [wide / 2][padded][2].
 void pack_keys(const Half* keys, int64_t padded, int64_t wide, Half* packed);
 // Values as the right side of weights x values, [padded / 2][wide][2]: of each 32 rows, j beside j + 16.

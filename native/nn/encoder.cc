@@ -3,7 +3,6 @@
 
 #include "nn/position_bias.h"
 #include "nn/recompute.h"
-#include "ops/rope.h"
 #include "ops/row_mix.h"
 
 namespace merge::nn {
@@ -20,7 +19,9 @@ Encoder::Encoder(Parameters& parameters, const EncoderOptions& options)
     : options_(options),
       embedding_(embedding_of(parameters, options)),
       // The head adds nothing before the blocks but with a kind of its own.
-      head_(parameters, options.head, embedding_, options.block.deviation, options.block.norm_options()) {
+      head_(parameters, options.head, embedding_, options.block.deviation, options.block.norm_options()),
+      rotary_(options.block.width / options.block.heads, options.rope_base),
+      window_rotary_(options.block.width / options.block.heads, options.window_rope_base) {
   const size_t first = parameters.entries().size();
   stack_.push_back(embedding_);
   if (options.local_mix > 0) {
@@ -65,9 +66,7 @@ View Encoder::view(const Tensor& positions_T, const Offsets& offsets, at::Scalar
   view.offsets = offsets;
   view.positions_T = positions_T;
   if (options_.positions == Positions::kRope) {
-    // Half-width activations still turn by float32 angles.
-    view.angles_TK = ops::rope_angles(positions_T, options_.block.width / options_.block.heads, options_.rope_base,
-                                      dtype == at::kDouble ? at::kDouble : at::kFloat);
+    view.angles_TK = rotary_.angles(positions_T, dtype);
   }
   if (relative_.defined()) view.bias = relative_bias(relative_, positions_T, offsets);
   if (key_bias_T.defined()) {
@@ -110,8 +109,7 @@ Tensor Encoder::forward(const Tensor& embedded_TD, const View& view) const {
 View Encoder::local(const View& view) const {
   View nearby = view;
   if (view.angles_TK.defined()) {
-    nearby.angles_TK = ops::rope_angles(view.positions_T, view.angles_TK.size(1), options_.window_rope_base,
-                                        view.angles_TK.scalar_type());
+    nearby.angles_TK = window_rotary_.angles(view.positions_T, view.angles_TK.scalar_type());
   }
   const Tensor bias = window_bias(view.positions_T, view.offsets, options_.window);
   nearby.bias = view.bias.defined() ? view.bias + bias : bias;

@@ -6,6 +6,7 @@
 #include "nn/block.h"
 #include "nn/head.h"
 #include "nn/packed.h"
+#include "nn/rotary.h"
 
 namespace merge::nn {
 
@@ -64,6 +65,7 @@ class Encoder {
   Norm embedding_norm_, norm_;
   std::vector<Block> blocks_;
   Head head_;
+  Rotary rotary_, window_rotary_;
   std::vector<Tensor> stack_;    // what stands before the final norm, bottom up
   std::vector<size_t> heights_;  // how many of them stand below block 0, 1, ..
 };

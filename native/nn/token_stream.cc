@@ -5,7 +5,6 @@
 #include "nn/llama_block.h"
 #include "nn/packed.h"
 #include "ops/rms_norm.h"
-#include "ops/rope.h"
 
 namespace merge::nn {
 
@@ -21,7 +20,8 @@ TokenStreamOptions::TokenStreamOptions(const Record& config)
   if (one_of(config, "weightDtype", {"float32", "bfloat16"}) == "bfloat16") placement.weight_dtype = at::kBFloat16;
 }
 
-TokenStream::TokenStream(Parameters& parameters, const TokenStreamOptions& options) : options_(options) {
+TokenStream::TokenStream(Parameters& parameters, const TokenStreamOptions& options)
+    : options_(options), rotary_(options.block.width / options.block.heads, options.rope_base) {
   const std::vector<int64_t> shape{options.vocabulary, options.block.width};
   embedding_ = parameters.add("embedding.weight", shape, {.deviation = options.block.deviation});
   for (int64_t b = 0; b < options.layers; ++b) {
@@ -52,9 +52,7 @@ Sequence TokenStream::sequence(const Rows& rows, const std::vector<int32_t>& pos
 
 Tensor TokenStream::forward(const Sequence& sequence, const LayerAttend& attend, const Behind& behind) const {
   const auto dtype = options_.placement.dtype;
-  // Half-width activations still turn by float32 angles.
-  const Tensor angles_TK = ops::rope_angles(sequence.positions_T, options_.block.width / options_.block.heads,
-                                            options_.rope_base, dtype == at::kDouble ? at::kDouble : at::kFloat);
+  const Tensor angles_TK = rotary_.angles(sequence.positions_T, dtype);
   Tensor x_TD = at::embedding(embedding_, sequence.tokens_T).to(dtype);
   if (sequence.added_TD.defined()) x_TD = x_TD + sequence.added_TD.to(dtype);
   for (int64_t b = 0; b < options_.layers; ++b) {

@@ -8,6 +8,7 @@
 #include "nn/block.h"
 #include "nn/head.h"
 #include "nn/placement.h"
+#include "nn/rotary.h"
 #include "record.h"
 #include "rows.h"
 
@@ -62,6 +63,7 @@ class TokenStream {
   Tensor embedding_, norm_;
   Head head_;
   std::vector<Block> blocks_;
+  Rotary rotary_;
 };
 
 }  // namespace merge::nn

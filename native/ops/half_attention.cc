@@ -3,40 +3,18 @@
 #include "ops/half_attention.h"
 
 #include <cmath>
-#include <memory>
-#include <new>
 
 #include "kernels/attention.h"
 #include "kernels/tiles.h"
 #include "ops/float_rows.h"
 #include "ops/head_layout.h"
+#include "ops/lines.h"
 
 namespace merge::ops {
 namespace {
 
 using kernels::Half;
 using kernels::kTileRows;
-
-// Memory that begins where a line of the cache does.
-template <typename Element>
-class Lines {
- public:
-  Element* fit(int64_t count) {
-    if (count > size_) {
-      data_.reset(new (kLine) Element[static_cast<size_t>(count)]);
-      size_ = count;
-    }
-    return data_.get();
-  }
-
- private:
-  static constexpr std::align_val_t kLine{64};
-  struct Free {
-    void operator()(Element* data) const { ::operator delete[](data, kLine); }
-  };
-  std::unique_ptr<Element[], Free> data_;
-  int64_t size_ = 0;
-};
 
 int64_t whole_tiles(int64_t size) { return (size + kTileRows - 1) / kTileRows * kTileRows; }
 

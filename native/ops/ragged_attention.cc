@@ -10,6 +10,7 @@
 #include "kernels/blas.h"
 #include "kernels/cpu.h"
 #include "ops/device_attention.h"
+#include "ops/float_attention.h"
 #include "ops/half_attention.h"
 #include "ops/head_layout.h"
 #include "ops/rope.h"
@@ -20,58 +21,42 @@ namespace {
 using kernels::Matrix;
 using kernels::multiply;
 
-constexpr int64_t kScores =
-    64 * 1024;  // at most at a time where they are not kept, 256 KiB: they stay in the second cache
-
-// Softmax(q k^T / sqrt(K) + bias) v in float32. The probabilities of all rows, packed as the bias is, are kept in
-// `probability`; if it is undefined, a thread holds those of a few queries at a time.
-Tensor attend(const Tensor& qkv, const Tensor& bias, const Offsets& offsets, Heads heads, Tensor probability) {
-  const HeadLayout layout(qkv.size(1), heads);
-  const auto begins = square_offsets(offsets);
-  const bool has_bias = bias.numel() > 0, per_head = has_bias && bias.size(0) != 1;
-  Tensor out = at::empty({qkv.size(0), layout.width}, qkv.options());
-  const float* base = qkv.const_data_ptr<float>();
-  const float* bias_base = has_bias ? bias.const_data_ptr<float>() : nullptr;
-  float* kept = probability.defined() ? probability.mutable_data_ptr<float>() : nullptr;
-  float* out_base = out.mutable_data_ptr<float>();
-  const float scale = 1.0f / std::sqrt(static_cast<float>(layout.head));
-  const int64_t pairs = (static_cast<int64_t>(offsets.size()) - 1) * heads.queries;
-  at::parallel_for(0, pairs, 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> scratch;
-    for (int64_t pair = begin; pair < end; ++pair) {
-      const int64_t row = pair / heads.queries, head = pair % heads.queries, n = offsets[row + 1] - offsets[row];
-      if (n == 0) continue;
-      const float* x = base + offsets[row] * layout.stride;
-      const int64_t shared = head / layout.group * layout.head;
-      const Matrix keys{x + layout.keys + shared, layout.stride}, values{x + layout.values + shared, layout.stride};
-      const int64_t most = kept != nullptr ? n : std::clamp<int64_t>(kScores / n, 1, n);
-      if (kept == nullptr) scratch.resize(static_cast<size_t>(most * n));
-      for (int64_t first = 0; first < n; first += most) {
-        const int64_t count = std::min(most, n - first), square = begins[row] + first * n;
-        float* p = kept != nullptr ? kept + head * begins.back() + square : scratch.data();
-        if (has_bias) std::copy_n(bias_base + (per_head ? head * begins.back() : 0) + square, count * n, p);
-        multiply(false, true, count, n, layout.head, scale,
-                 {x + first * layout.stride + head * layout.head, layout.stride}, keys, p, n, has_bias ? 1.0f : 0.0f);
-        kernels::softmax_rows(p, count, n);
-        multiply(false, false, count, layout.head, n, 1.0f, {p, n}, values,
-                 out_base + (offsets[row] + first) * layout.width + head * layout.head, layout.width);
-      }
-    }
-  });
-  return out;
-}
-
-// Saved: qkv, probabilities of all rows.
+// Saved: qkv, probabilities of all rows, packed as the bias is.
 struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
   static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& qkv, const Tensor& bias,
                         const Offsets& offsets, int64_t query_heads, int64_t key_heads) {
-    const Tensor probability = at::empty({query_heads, square_offsets(offsets).back()}, qkv.options());
-    const Tensor out = attend(qkv, bias, offsets, {query_heads, key_heads}, probability);
+    const HeadLayout layout(qkv.size(1), {query_heads, key_heads});
+    const auto begins = square_offsets(offsets);
+    const bool has_bias = bias.numel() > 0, per_head = has_bias && bias.size(0) != 1;
+    Tensor probability = at::empty({query_heads, begins.back()}, qkv.options());
+    Tensor out = at::empty({qkv.size(0), layout.width}, qkv.options());
+    const float* base = qkv.const_data_ptr<float>();
+    const float* bias_base = has_bias ? bias.const_data_ptr<float>() : nullptr;
+    float* p_base = probability.mutable_data_ptr<float>();
+    float* out_base = out.mutable_data_ptr<float>();
+    const float scale = 1.0f / std::sqrt(static_cast<float>(layout.head));
+    const int64_t pairs = (static_cast<int64_t>(offsets.size()) - 1) * query_heads;
+    at::parallel_for(0, pairs, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t pair = begin; pair < end; ++pair) {
+        const int64_t row = pair / query_heads, head = pair % query_heads, n = offsets[row + 1] - offsets[row];
+        if (n == 0) continue;
+        const float* x = base + offsets[row] * layout.stride;
+        const float* q = x + head * layout.head;
+        const int64_t shared = head / layout.group * layout.head;
+        float* p = p_base + head * begins.back() + begins[row];
+        if (has_bias) std::copy_n(bias_base + (per_head ? head * begins.back() : 0) + begins[row], n * n, p);
+        multiply(false, true, n, n, layout.head, scale, {q, layout.stride}, {x + layout.keys + shared, layout.stride},
+                 p, n, has_bias ? 1.0f : 0.0f);
+        kernels::softmax_rows(p, n, n);
+        multiply(false, false, n, layout.head, n, 1.0f, {p, n}, {x + layout.values + shared, layout.stride},
+                 out_base + offsets[row] * layout.width + head * layout.head, layout.width);
+      }
+    });
     context->save_for_backward({qkv, probability});
     context->saved_data["offsets"] = offsets;
     context->saved_data["query_heads"] = query_heads;
     context->saved_data["key_heads"] = key_heads;
-    context->saved_data["bias_heads"] = bias.numel() > 0 && bias.requires_grad() ? bias.size(0) : int64_t{0};
+    context->saved_data["bias_heads"] = has_bias && bias.requires_grad() ? bias.size(0) : int64_t{0};
     return out;
   }
 
@@ -182,11 +167,14 @@ Tensor ragged_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, 
     RECORD_USER_SCOPE("ragged_attention");
     return half_attention(qkv.contiguous(), offsets, heads, floats(bias), floats(angles_TK));
   }
+  if (has_cpu_kernel(qkv) && !learns(qkv) && !learns(bias)) {
+    RECORD_USER_SCOPE("ragged_attention");
+    return float_attention(qkv.contiguous(), offsets, heads, floats(bias), floats(angles_TK));
+  }
   const Tensor turned = angles_TK.defined() ? rope(qkv, angles_TK, heads.queries + heads.keys) : qkv;
   RECORD_USER_SCOPE("ragged_attention");
   const auto run = [&](const Tensor& x) {
     const Tensor given = bias.defined() ? floats(bias) : at::empty({0}, x.options());
-    if (!learns(x) && !learns(given)) return attend(x.contiguous(), given, offsets, heads, {});
     return RaggedAttention::apply(x.contiguous(), given, offsets, heads.queries, heads.keys);
   };
   if (has_cpu_kernel(turned)) return run(turned);

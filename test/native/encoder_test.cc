@@ -10,6 +10,8 @@
 
 #include "check.h"
 #include "nn/position_bias.h"
+#include "nn/rotary.h"
+#include "ops/rope.h"
 
 using namespace merge;
 
@@ -189,6 +191,17 @@ TEST(buckets_are_those_of_t5) {
     for (const int64_t n : {begins[bucket], last}) {
       CHECK(nn::relative_bucket(-n) == static_cast<int64_t>(bucket));
       CHECK(n == 0 || nn::relative_bucket(n) == static_cast<int64_t>(bucket) + 16);
+    }
+  }
+}
+
+TEST(a_table_of_angles_grows) {
+  const nn::Rotary rotary(6, 100);
+  for (const std::vector<int64_t>& positions : std::vector<std::vector<int64_t>>{{2, 0, 1}, {}, {7, 3, 7}, {40}, {5}}) {
+    const Tensor positions_T = at::tensor(positions, at::kLong);
+    for (const auto dtype : {at::kFloat, at::kDouble, at::kBFloat16}) {
+      const auto wide = dtype == at::kDouble ? at::kDouble : at::kFloat;
+      CHECK(at::equal(rotary.angles(positions_T, dtype), ops::rope_angles(positions_T, 6, 100, wide)));
     }
   }
 }
