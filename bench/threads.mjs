@@ -1,5 +1,5 @@
-// A step of training and edits of the quickstart's shape on one thread and on two, quiet and beside a process that keeps one
-// core busy; each in a process of its own, in turns.
+// A step of training and edits of the quickstart's shape on one thread and on two, quiet and beside a process that keeps
+// one core busy; each in a process of its own, in turns.
 //
 //   node bench/threads.mjs        after npm run build
 import { spawn, spawnSync } from 'node:child_process'
@@ -22,13 +22,13 @@ async function measure(threads) {
     last = performance.now()
   }
   const times = async (count, drafts) => {
-    const found = []
+    const calls = []
     for (let i = 0; i < count; i++) {
       const start = performance.now()
       await model.edit(drafts)
-      found.push(performance.now() - start)
+      calls.push(performance.now() - start)
     }
-    return middle(found.slice(1))
+    return middle(calls.slice(1))
   }
   const drafts = texts.map((text) => text.toLowerCase())
   const found = {
@@ -47,14 +47,17 @@ if (given !== undefined) {
   for (const place of ['quiet', 'beside a busy process']) {
     const busy = place === 'quiet' ? undefined : spawn(process.execPath, ['-e', 'for (;;);'])
     const found = new Map([1, 2].map((threads) => [threads, []]))
-    for (let turn = 0; turn < 3; turn++) {
-      for (const [threads, results] of found) {
-        const args = [fileURLToPath(import.meta.url), String(threads)]
-        const stdio = ['ignore', 'pipe', 'inherit']
-        results.push(JSON.parse(spawnSync(process.execPath, args, { encoding: 'utf8', stdio }).stdout))
+    try {
+      for (let turn = 0; turn < 3; turn++) {
+        for (const [threads, results] of found) {
+          const args = [fileURLToPath(import.meta.url), String(threads)]
+          const stdio = ['ignore', 'pipe', 'inherit']
+          results.push(JSON.parse(spawnSync(process.execPath, args, { encoding: 'utf8', stdio }).stdout))
+        }
       }
+    } finally {
+      busy?.kill()
     }
-    busy?.kill()
     for (const name of Object.keys(found.get(1)[0])) {
       const [one, two] = [1, 2].map((threads) => middle(found.get(threads).map((result) => result[name])))
       const ratio = `two are ${(one / two).toFixed(2)} times as fast`

@@ -1,4 +1,4 @@
-// What attention in tiles does beside its products.
+// What attention does beside its products.
 #include "kernels/attention.h"
 
 #include <cmath>
@@ -85,16 +85,16 @@ MERGE_VECTOR void pack_values(const Half* values, int64_t stride, int64_t n, int
   for (int64_t i = 0; i < padded; i += 2 * kLanes) {
     for (int64_t j = i; j < i + kLanes; ++j) {
       Half* out = packed + (i + 2 * (j - i)) * wide;
-      fetch_ahead(values, stride, i + 2 * (j - i), n, width);
-      fetch_ahead(values, stride, i + 2 * (j - i) + 1, n, width);
-      const Half* first = values + j * stride;
+      // The rows of the next 32.
+      fetch_ahead(values, stride, j + kLanes, n, width);
+      fetch_ahead(values, stride, j + 2 * kLanes, n, width);
       const int64_t both = j + kLanes < n ? width : 0, one = j < n ? width : 0;
       for (int64_t k = 0; k < both; ++k) {
-        out[2 * k] = first[k];
-        out[2 * k + 1] = first[kLanes * stride + k];
+        out[2 * k] = values[j * stride + k];
+        out[2 * k + 1] = values[(j + kLanes) * stride + k];
       }
       for (int64_t k = both; k < one; ++k) {
-        out[2 * k] = first[k];
+        out[2 * k] = values[j * stride + k];
         out[2 * k + 1] = 0;
       }
       std::memset(out + 2 * one, 0, 2 * sizeof(Half) * (wide - one));
@@ -118,13 +118,13 @@ MERGE_VECTOR float soft_weights(float* scores, const float* bias, float scale, i
     }
   }
   const float in_twos = scale * 1.44269504088896341f;
-  const float top = in_twos * largest(tops[1] > tops[0] ? tops[1] : tops[0]);
+  const float top = largest(tops[1] > tops[0] ? tops[1] : tops[0]);
   for (int64_t i = n; i < padded; ++i) scores[i] = -INFINITY;
   Floats totals[2] = {};
   for (int64_t i = 0; i < padded; i += 2 * kLanes) {
     Words bits[2];
     for (int64_t part = 0; part < 2; ++part) {
-      const Floats weight = power_of_two(load(scores + i + part * kLanes) * in_twos - top);
+      const Floats weight = power_of_two((load(scores + i + part * kLanes) - top) * in_twos);
       totals[part] += weight;
       bits[part] = std::bit_cast<Words>(weight) + 0x8000;  // to the nearest bfloat16: a weight is in 0 .. 1, or NaN
     }

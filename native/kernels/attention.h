@@ -1,5 +1,5 @@
-// What attention multiplies in tiles (kernels/tiles.h), and what it does between the products. `padded` and `wide` are
-// multiples of 32; what lies beyond n rows and beyond the width of a head is zero.
+// What attention without a gradient does beside its products. What lies beyond n rows, up to `padded`, and beyond the
+// width of a head, up to `wide`, is zero; for products in tiles (kernels/tiles.h) both are multiples of 32.
 #pragma once
 
 #include <cstdint>

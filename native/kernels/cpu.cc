@@ -44,7 +44,7 @@ MERGE_INLINE void swiglu_rows(const Element* gate_up, Element* y, int64_t rows, 
     const Element* gate = gate_up + t * 2 * width;
     over_row<Numbers<Element>>(width, [&](int64_t i, auto read, auto write) __attribute__((always_inline)) {
       const auto g = read(gate + i);
-      write(g * sigmoid(g) * read(gate + width + i), y + t * width + i);
+      write(silu(g) * read(gate + width + i), y + t * width + i);
     });
   }
 }

@@ -180,13 +180,14 @@ MERGE_INLINE Floats power_of_two(const Floats& x) {
   return power * std::bit_cast<Floats>((std::bit_cast<Words>(shifted) << 23) + 0x3f800000);
 }
 
-MERGE_INLINE Floats sigmoid(const Floats& x) { return 1.0f / (1.0f + exp_fast(-x)); }
+MERGE_INLINE Floats silu(const Floats& x) { return x / (1.0f + exp_fast(-x)); }
 
-MERGE_INLINE Floats coarse_sigmoid(const Floats& x) {
+// For what becomes bfloat16.
+MERGE_INLINE Floats coarse_silu(const Floats& x) {
   const Floats power = x * -1.44269504088896341f;
-  return 1.0f / (1.0f + power_of_two(power > 126.0f ? 126.0f + Floats{} : power));
+  return x / (1.0f + power_of_two(power > 126.0f ? 126.0f + Floats{} : power));
 }
 
-MERGE_INLINE Twins sigmoid(const Twins& x) { return {coarse_sigmoid(x.even), coarse_sigmoid(x.odd)}; }
+MERGE_INLINE Twins silu(const Twins& x) { return {coarse_silu(x.even), coarse_silu(x.odd)}; }
 
 }  // namespace merge::kernels

@@ -80,17 +80,15 @@ Deletion draw_deletion(const Rows& x, int64_t learned, const std::vector<uint8_t
     for (size_t t = 0; t < deletion.keep_N.size(); ++t) deletion.keep_N[t] = host_N.const_data_ptr<float>()[t] > .5f;
     return deletion;
   }
-  if (!any_own) {
-    std::copy(oracle_N.begin(), oracle_N.end(), deletion.keep_N.begin());
-    return deletion;
-  }
+  std::copy(oracle_N.begin(), oracle_N.end(), deletion.keep_N.begin());
+  if (!any_own) return deletion;
   // sync: deletion happens on the host.
   const Tensor keep_N = keeps.logits_N.detach().sigmoid().to(at::kCPU, at::kFloat).contiguous();
   for (int64_t r = 0; r < learned; ++r) {
     const bool edits = gate_B[r] > options.edit_threshold;
     for (int32_t t = x.offsets[r]; t < x.offsets[r + 1]; ++t) {
       const float keep = keep_N.const_data_ptr<float>()[t];
-      deletion.keep_N[t] = own_N[t] ? !edits || random.uniform(r, t - x.offsets[r]) < keep : oracle_N[t];
+      if (own_N[t]) deletion.keep_N[t] = !edits || random.uniform(r, t - x.offsets[r]) < keep;
     }
   }
   return deletion;
@@ -150,7 +148,11 @@ RoundLoss aligned_round(const Model& model, const StepOptions& options, const Wa
   const Deletion deletion = draw_deletion(x, learned, labels.keep_N, keeps, gate_logits_B, gate, options, draw.draws);
 
   // 3) insert: what D2 says of S, against the oracle, which again aligns while a GPU computes
-  const Skeleton skeleton = drop(x, deletion.keep_N);
+  Skeleton skeleton;
+  {
+    Stopwatch host(tally.host_seconds);
+    skeleton = drop(x, deletion.keep_N);
+  }
   const Inserter::Output gaps = model.gaps(reading.states, x, skeleton, extended.way.beside, deletion.straight_N);
   tally.passes += model.options().encodings == 3 ? 1 : 0;
   Insertion insertion;

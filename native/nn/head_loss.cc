@@ -28,10 +28,11 @@ HeadWeights narrowed(const HeadWeights& weights, const Tensor& states_MD) {
 }
 
 // The logits that the loss is of.
-Tensor loss_logits(const HeadWeights& weights, const Tensor& states_MD, double temperature, const Tensor& forbidden_F) {
+Tensor loss_logits(const HeadWeights& weights, const Tensor& states_MD, const Tensor& forbidden_F) {
   Tensor logits_MV = weights.logits(states_MD);
-  if (temperature != 1) logits_MV = logits_MV / temperature;
-  return forbidden_F.defined() ? logits_MV.index_fill(1, forbidden_F, kNever) : logits_MV;
+  if (!forbidden_F.defined()) return logits_MV;
+  return at::GradMode::is_enabled() ? logits_MV.index_fill(1, forbidden_F, kNever)
+                                    : logits_MV.index_fill_(1, forbidden_F, kNever);
 }
 
 struct Parts {
@@ -44,7 +45,7 @@ Parts losses_by_parts(const HeadWeights& master, const Tensor& states_MD, const 
   std::vector<Tensor> loss, best, log_sum;
   by_parts(states_MD.size(0), options.positions, [&](int64_t begin, int64_t length) {
     const Tensor states_mD = states_MD.narrow(0, begin, length);
-    const Tensor logits_mV = loss_logits(weights, states_mD, options.temperature, options.forbidden_F);
+    const Tensor logits_mV = loss_logits(weights, states_mD, options.forbidden_F);
     if (options.look) options.look(begin, logits_mV);
     const Tensor targets_m1 = targets_M.narrow(0, begin, length).unsqueeze(1);
     log_sum.push_back(logits_mV.logsumexp(1));
@@ -69,7 +70,6 @@ struct LossByParts : torch::autograd::Function<LossByParts> {
     context->save_for_backward({states_MD, matrix_VD, bias_V, targets_M, parts.log_sum_M, options.forbidden_F});
     context->saved_data["smoothing"] = options.smoothing;
     context->saved_data["scale"] = scale;
-    context->saved_data["temperature"] = options.temperature;
     context->saved_data["positions"] = options.positions;
     context->mark_non_differentiable({parts.best_M});
     return {parts.loss_M, parts.best_M};
@@ -81,7 +81,6 @@ struct LossByParts : torch::autograd::Function<LossByParts> {
     const Tensor &states_MD = saved[0], &master_VD = saved[1], &bias_V = saved[2], &targets_M = saved[3];
     const double smoothing = context->saved_data["smoothing"].toDouble();
     const double scale = context->saved_data["scale"].toDouble();
-    const double temperature = context->saved_data["temperature"].toDouble();
     const bool has_bias = bias_V.numel() > 0;
     const HeadWeights weights{master_VD.to(states_MD.scalar_type()), has_bias ? bias_V : Tensor(), scale};
     const bool matrix_learns = context->needs_input_grad(1);
@@ -91,12 +90,13 @@ struct LossByParts : torch::autograd::Function<LossByParts> {
     by_parts(states_MD.size(0), context->saved_data["positions"].toInt(), [&](int64_t begin, int64_t length) {
       const Tensor states_mD = states_MD.narrow(0, begin, length);
       // d loss / d logit = softmax - (1 - s) [word is the target] - s / V
-      Tensor slope_mV = loss_logits(weights, states_mD, temperature, saved[5]);
+      Tensor slope_mV = loss_logits(weights, states_mD, saved[5]);
       slope_mV.sub_(saved[4].narrow(0, begin, length).unsqueeze(1)).exp_();
       if (smoothing > 0) slope_mV.sub_(smoothing / static_cast<double>(slope_mV.size(1)));
       const Tensor targets_m1 = targets_M.narrow(0, begin, length).unsqueeze(1);
       slope_mV.scatter_add_(1, targets_m1, at::full(targets_m1.sizes(), smoothing - 1, slope_mV.options()));
-      slope_mV.mul_(grads[0].narrow(0, begin, length).unsqueeze(1) * (scale / temperature));
+      if (saved[5].defined()) slope_mV.index_fill_(1, saved[5], 0);  // even where one is the target
+      slope_mV.mul_(grads[0].narrow(0, begin, length).unsqueeze(1) * scale);
       if (has_bias) bias_grad.add_(slope_mV.sum(0));
       const Tensor narrow_mV = slope_mV.to(states_MD.scalar_type());
       Tensor states_grad_mD = states_grad.narrow(0, begin, length);
@@ -127,12 +127,14 @@ HeadLoss logits_loss(const Tensor& logits_MV, const Tensor& targets_M, double sm
           logits_MV.detach().argmax(1)};
 }
 
-HeadLoss head_loss(const HeadWeights& weights, const Tensor& states_MD, const Tensor& targets_M,
+HeadLoss head_loss(const HeadWeights& given, const Tensor& states_MD, const Tensor& targets_M,
                    const HeadLossOptions& options) {
+  HeadWeights weights = given;
+  weights.scale /= options.temperature;
   HeadLossOptions chosen = options;
   if (chosen.positions == 0) chosen.positions = positions_at_a_time(weights.matrix_VD.size(0));
   if (states_MD.size(0) <= chosen.positions) {
-    const Tensor logits_MV = loss_logits(weights, states_MD, options.temperature, options.forbidden_F);
+    const Tensor logits_MV = loss_logits(weights, states_MD, options.forbidden_F);
     if (options.look && logits_MV.size(0) > 0) options.look(0, logits_MV.detach());
     return logits_loss(logits_MV, targets_M, options.smoothing);
   }

@@ -12,8 +12,9 @@ Tensor Rotary::angles(const Tensor& positions_T, at::ScalarType activations) con
   if (!positions_T.device().is_cpu() || positions_T.numel() == 0) {
     return ops::rope_angles(positions_T, head_width_, base_, dtype);
   }
-  const int64_t needed = positions_T.max().item<int64_t>() + 1, known = table_PK_.defined() ? table_PK_.size(0) : 0;
-  if (known < needed || table_PK_.scalar_type() != dtype) {
+  const bool fits = table_PK_.defined() && table_PK_.scalar_type() == dtype;
+  const int64_t needed = positions_T.max().item<int64_t>() + 1, known = fits ? table_PK_.size(0) : 0;
+  if (known < needed) {
     const Tensor positions_P = at::arange(std::max(needed, 2 * known), positions_T.options());
     table_PK_ = ops::rope_angles(positions_P, head_width_, base_, dtype);
   }

@@ -13,7 +13,8 @@
 namespace merge::ops {
 namespace {
 
-constexpr int64_t kScores = 32 * 1024;  // at most at a time, 128 KiB
+constexpr int64_t kScores = 32 * 1024;  // at a time, 128 KiB; more where rows are so long
+constexpr int64_t kQueries = 32;        // at least: products of fewer read all keys for little
 
 }  // namespace
 
@@ -29,32 +30,34 @@ Tensor float_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, c
   Tensor out = at::empty({qkv.size(0), width}, qkv.options());
   const float* base = qkv.const_data_ptr<float>();
   float* out_base = out.mutable_data_ptr<float>();
-  const int64_t pairs = (static_cast<int64_t>(offsets.size()) - 1) * heads.keys;
+  const int64_t pairs = (static_cast<int64_t>(offsets.size()) - 1) * heads.queries;
   at::parallel_for(0, pairs, 1, [&](int64_t begin, int64_t end) {
     Lines<float> query_lines, key_lines, value_lines, score_lines;
     for (int64_t pair = begin; pair < end; ++pair) {
-      const int64_t row = pair / heads.keys, key_head = pair % heads.keys, n = offsets[row + 1] - offsets[row];
+      const int64_t row = pair / heads.queries, h = pair % heads.queries, n = offsets[row + 1] - offsets[row];
       if (n == 0) continue;
-      const int64_t most = std::clamp<int64_t>(kScores / n, 1, n);
+      const int64_t most = std::clamp<int64_t>(kScores / n, std::min(kQueries, n), n);
       const float* x = base + offsets[row] * stride;
       const float* angles = angles_base == nullptr ? nullptr : angles_base + offsets[row] * head;
+      const float* row_bias =
+          bias_base == nullptr ? nullptr : bias_base + (per_head ? h * begins.back() : 0) + begins[row];
       float *queries = query_lines.fit(n * head), *keys = key_lines.fit(n * head);
       float *values = value_lines.fit(n * head), *scores = score_lines.fit(most * n);
-      kernels::head_rows(x + keys_at + key_head * head, stride, angles, n, n, head, head, keys);
-      kernels::head_rows(x + values_at + key_head * head, stride, nullptr, n, n, head, head, values);
-      for (int64_t h = key_head * group; h < (key_head + 1) * group; ++h) {
-        const float* row_bias =
-            bias_base == nullptr ? nullptr : bias_base + (per_head ? h * begins.back() : 0) + begins[row];
-        kernels::head_rows(x + h * head, stride, angles, n, n, head, head, queries);
-        for (int64_t first = 0; first < n; first += most) {
-          const int64_t count = std::min(most, n - first);
-          if (row_bias != nullptr) std::copy_n(row_bias + first * n, count * n, scores);
-          kernels::multiply(false, true, count, n, head, scale, {queries + first * head, head}, {keys, head}, scores, n,
-                            row_bias == nullptr ? 0.0f : 1.0f);
-          kernels::softmax_rows(scores, count, n);
-          kernels::multiply(false, false, count, head, n, 1.0f, {scores, n}, {values, head},
-                            out_base + (offsets[row] + first) * width + h * head, width);
-        }
+      // Query heads that share keys come one after the other.
+      if (pair == begin || h % group == 0) {
+        const int64_t shared = h / group * head;
+        kernels::head_rows(x + keys_at + shared, stride, angles, n, n, head, head, keys);
+        kernels::head_rows(x + values_at + shared, stride, nullptr, n, n, head, head, values);
+      }
+      kernels::head_rows(x + h * head, stride, angles, n, n, head, head, queries);
+      for (int64_t first = 0; first < n; first += most) {
+        const int64_t count = std::min(most, n - first);
+        if (row_bias != nullptr) std::copy_n(row_bias + first * n, count * n, scores);
+        kernels::multiply(false, true, count, n, head, scale, {queries + first * head, head}, {keys, head}, scores, n,
+                          row_bias == nullptr ? 0.0f : 1.0f);
+        kernels::softmax_rows(scores, count, n);
+        kernels::multiply(false, false, count, head, n, 1.0f, {scores, n}, {values, head},
+                          out_base + (offsets[row] + first) * width + h * head, width);
       }
     }
   });

@@ -6,8 +6,8 @@
 
 namespace merge::ops {
 
-// True for bfloat16 queries on such a CPU whose heads have an even width, where no gradient is asked for.
-bool has_half_attention(const Tensor& qkv, Heads heads, const Tensor& bias);
+// True for bfloat16 queries on such a CPU.
+bool has_half_attention(const Tensor& qkv);
 // As ragged_attention; qkv is contiguous, bias and angles undefined or contiguous float32.
 Tensor half_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, const Tensor& bias,
                       const Tensor& angles_TK);

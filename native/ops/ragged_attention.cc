@@ -11,6 +11,7 @@
 #include "kernels/cpu.h"
 #include "ops/device_attention.h"
 #include "ops/float_attention.h"
+#include "ops/float_rows.h"
 #include "ops/half_attention.h"
 #include "ops/head_layout.h"
 #include "ops/rope.h"
@@ -163,13 +164,16 @@ Tensor ragged_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, 
               " heads, received ", qkv.sizes());
   TORCH_CHECK(!offsets.empty() && offsets.back() == qkv.size(0), "ragged_attention: offsets end at ",
               offsets.empty() ? -1 : offsets.back(), ", expected ", qkv.size(0));
-  if (has_half_attention(qkv, heads, bias)) {
+  TORCH_CHECK(!angles_TK.defined() || (angles_TK.dim() == 2 && angles_TK.size(0) == qkv.size(0) &&
+                                       angles_TK.size(1) == qkv.size(1) / (heads.queries + 2 * heads.keys)),
+              "ragged_attention: expected angles [T, K], received ",
+              angles_TK.defined() ? angles_TK.sizes() : at::IntArrayRef());
+  if (has_cpu_rows(qkv) && !learns(qkv) && !learns(bias)) {
     RECORD_USER_SCOPE("ragged_attention");
-    return half_attention(qkv.contiguous(), offsets, heads, floats(bias), floats(angles_TK));
-  }
-  if (has_cpu_kernel(qkv) && !learns(qkv) && !learns(bias)) {
-    RECORD_USER_SCOPE("ragged_attention");
-    return float_attention(qkv.contiguous(), offsets, heads, floats(bias), floats(angles_TK));
+    if (has_half_attention(qkv)) {
+      return half_attention(qkv.contiguous(), offsets, heads, floats(bias), floats(angles_TK));
+    }
+    return float_attention(floats(qkv), offsets, heads, floats(bias), floats(angles_TK)).to(qkv.scalar_type());
   }
   const Tensor turned = angles_TK.defined() ? rope(qkv, angles_TK, heads.queries + heads.keys) : qkv;
   RECORD_USER_SCOPE("ragged_attention");

@@ -147,11 +147,13 @@ TEST(activations_computed_again_give_the_same_gradients) {
       parameters->flatten(at::kFloat, at::kCPU);
       parameters->zero_gradients();
     }
-    loss(once, at::kFloat).backward();
-    loss(twice, at::kFloat).backward();
-    for (size_t e = 0; e < kept.entries().size(); ++e) {
-      CHECK(at::equal(kept.entries()[e].tensor.grad(), again.entries()[e].tensor.grad()));
-      CHECK(kept.entries()[e].tensor.grad().abs().sum().item<double>() > 0);
+    for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+      loss(once, dtype).backward();
+      loss(twice, dtype).backward();
+      for (size_t e = 0; e < kept.entries().size(); ++e) {
+        CHECK(at::equal(kept.entries()[e].tensor.grad(), again.entries()[e].tensor.grad()));
+        CHECK(kept.entries()[e].tensor.grad().abs().sum().item<double>() > 0);
+      }
     }
   }
 }

@@ -1,6 +1,7 @@
 // bfloat16 on the CPU: every kernel against its reference in float64 on the same rounded numbers, matrices that are
 // prepared for inference, and the memory that large tensors share.
 #define MERGE_CHECK_MAIN
+#include <bit>
 #include <functional>
 #include <limits>
 
@@ -46,6 +47,11 @@ void check_half(const char* name, const Op& kernel, const Op& reference, const s
   }
   const Tensor got = kernel(leaves), exact = reference(wide);
   CHECK(got.scalar_type() == at::kBFloat16);
+  {
+    // Without a gradient some ops go another way.
+    const at::NoGradGuard no_grad;
+    CHECK(worst(kernel(inputs), exact) <= room(exact, 1.1));
+  }
   const Tensor weight = at::linspace(-1, 1, exact.numel(), at::kDouble).view(exact.sizes());
   (got.to(at::kDouble) * weight).sum().backward();
   (exact * weight.to(at::kBFloat16).to(at::kDouble)).sum().backward();
@@ -78,10 +84,11 @@ TEST(numbers_round_to_the_nearest_and_nan_stays) {
   kernels::widen(reinterpret_cast<const kernels::Half*>(want.const_data_ptr<at::BFloat16>()),
                  back.mutable_data_ptr<float>(), want.numel());
   CHECK(at::equal(back, want.to(at::kFloat)));
-  const float nan = std::numeric_limits<float>::quiet_NaN();
-  kernels::Half bits = 0;
-  kernels::narrow(&nan, &bits, 1);
-  CHECK((bits & 0x7fff) > 0x7f80);
+  // The largest NaN would round to zero.
+  const float nans[2] = {std::bit_cast<float>(0x7fffffff), std::bit_cast<float>(0x7fffffff)};
+  kernels::Half bits[2] = {0, 0};
+  kernels::narrow(nans, bits, 2);
+  for (const kernels::Half half : bits) CHECK((half & 0x7fff) > 0x7f80);
 }
 
 TEST(half_width_rows) {
@@ -119,22 +126,22 @@ TEST(half_width_rows) {
 
 TEST(half_attention_is_the_reference) {
   const at::NoGradGuard no_grad;
-  if (!ops::has_half_attention(half({4, 24}), {1, 1}, {})) std::printf("  skipped: no tile registers here\n");
+  if (!ops::has_half_attention(half({4, 24}))) std::printf("  in float32: no tile registers here\n");
   at::manual_seed(3);
   const std::vector<Offsets> shapes{{0, 1}, {0, 2, 3}, {0, 31, 31, 64, 65}, {0, 100, 228}, {0, 700}};
   for (const Offsets& offsets : shapes) {
     for (const ops::Heads heads : {ops::Heads{1, 1}, ops::Heads{3, 3}, ops::Heads{6, 2}}) {
-      for (const int64_t head_width : {8, 18, 64}) {
+      for (const int64_t head_width : {8, 18, 33, 64}) {
         const Tensor qkv = half({offsets.back(), (heads.queries + 2 * heads.keys) * head_width});
         std::vector<Tensor> biases{Tensor()};
         for (const int64_t bias_heads : {int64_t{1}, heads.queries}) {
           biases.push_back(at::randn({bias_heads, ops::square_offsets(offsets).back()}));
         }
         for (const Tensor& bias : biases) {
-          if (!ops::has_half_attention(qkv, heads, bias)) continue;
-          const Tensor got = ops::half_attention(qkv, offsets, heads, bias, {});
+          const Tensor got = ops::ragged_attention(qkv, offsets, heads, bias);
           const Tensor exact = ops::ragged_attention_reference(qkv.to(at::kDouble), offsets, heads,
                                                                bias.defined() ? bias.to(at::kDouble) : bias);
+          CHECK(got.scalar_type() == at::kBFloat16);
           // The weights are rounded, too: errors of many of them cancel, those of few do not.
           CHECK(worst(got, exact) < room(exact, 3));
         }
@@ -147,15 +154,48 @@ TEST(half_attention_turns_as_rope_does) {
   const at::NoGradGuard no_grad;
   at::manual_seed(8);
   const Offsets offsets{0, 1, 1, 34, 100};
+  const Tensor bias = at::randn({1, ops::square_offsets(offsets).back()});
   for (const ops::Heads heads : {ops::Heads{3, 3}, ops::Heads{6, 2}}) {
     for (const int64_t head_width : {6, 32, 66}) {
-      const Tensor qkv = half({offsets.back(), (heads.queries + 2 * heads.keys) * head_width});
+      const int64_t turning = heads.queries + heads.keys;
+      const Tensor qkv = half({offsets.back(), (turning + heads.keys) * head_width});
       const Tensor angles = ops::rope_angles(at::arange(offsets.back()), head_width, 100, at::kFloat);
-      const Tensor turned = ops::rope(qkv, angles, heads.queries + heads.keys);
-      CHECK(!at::equal(turned, qkv));
-      CHECK(at::equal(ops::ragged_attention(qkv, offsets, heads, {}, angles),
-                      ops::ragged_attention(turned, offsets, heads)));
+      const Tensor got = ops::ragged_attention(qkv, offsets, heads, bias, angles);
+      const Tensor exact = ops::ragged_attention_reference(ops::rope_reference(qkv.to(at::kDouble), angles, turning),
+                                                           offsets, heads, bias.to(at::kDouble));
+      CHECK(worst(got, exact) < room(exact, 4));
+      if (!ops::has_half_attention(qkv)) continue;
+      CHECK(at::equal(got, ops::ragged_attention(ops::rope(qkv, angles, turning), offsets, heads, bias)));
     }
+  }
+}
+
+TEST(half_attention_of_large_scores) {
+  const at::NoGradGuard no_grad;
+  // One key has all the weight, whatever its score.
+  const Tensor one = at::full({1, 6}, 60500).to(at::kBFloat16);
+  CHECK(at::equal(ops::ragged_attention(one, {0, 1}, {1, 1}), one.narrow(1, 4, 2)));
+  // All keys far away are as near as each other.
+  const Tensor zeros = at::cat({at::zeros({5, 4}), at::arange(10).view({5, 2})}, 1).to(at::kBFloat16);
+  const Tensor got = ops::ragged_attention(zeros, {0, 5}, {1, 1}, at::full({1, 25}, -1e30));
+  CHECK(worst(got, at::tensor({4., 5.}).expand({5, 2})) < .05);
+  // The first of few keys is hidden.
+  Tensor bias = at::zeros({1, 25});
+  for (int64_t query = 0; query < 5; ++query) bias[0][query * 5] = -INFINITY;
+  CHECK(worst(ops::ragged_attention(zeros, {0, 5}, {1, 1}, bias), at::tensor({5., 6.}).expand({5, 2})) < .05);
+}
+
+TEST(swiglu_of_large_numbers) {
+  const at::NoGradGuard no_grad;
+  const Tensor gate = at::tensor({-1e4, -100., -90., -87., 0., 87., 100., 1e4}, at::kDouble);
+  for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+    const Tensor gate_up = at::cat({gate, at::ones({8}, at::kDouble)}).view({1, 16}).to(dtype);
+    const Tensor exact = ops::swiglu_reference(gate_up.to(at::kDouble));
+    const Tensor error = (ops::swiglu(gate_up).to(at::kDouble) - exact).abs();
+    CHECK((error <= std::exp2(dtype == at::kFloat ? -20 : -8) * exact.abs() + 1e-30).all().item<bool>());
+    Tensor broken = gate_up.clone();
+    broken[0][3] = std::numeric_limits<float>::quiet_NaN();
+    CHECK(ops::swiglu(broken)[0][3].isnan().item<bool>());
   }
 }
 

@@ -85,6 +85,14 @@ TEST(parts_say_what_the_whole_says) {
   }
 }
 
+TEST(a_forbidden_target_has_no_gradient_of_its_own) {
+  Case of{at::kDouble, at::kDouble, true, true, 0, 1};
+  for (int64_t word = 0; word < kVocabulary; word += 3) of.forbidden.push_back(word);
+  const Found whole = found(of, kPositions), parts = found(of, 5);
+  CHECK(worst(parts.loss_M, whole.loss_M) < 1e-13 && whole.loss_M.max().item<double>() > 1e29);
+  for (size_t i = 0; i < whole.gradients.size(); ++i) CHECK(worst(parts.gradients[i], whole.gradients[i]) < 1e-13);
+}
+
 TEST(forbidden_words_have_no_probability_at_any_temperature) {
   const std::vector<int64_t> forbidden{0, kVocabulary - 1};
   for (const double temperature : {.5, 1., 2.}) {

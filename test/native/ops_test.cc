@@ -54,6 +54,9 @@ void check_kernel(const char* name, const Op& kernel, const Op& reference, const
     return false;
   };
   CHECK(within(out_kernel, out_narrow, out_wide));
+  // Without a gradient some ops go another way.
+  const at::NoGradGuard no_grad;
+  CHECK(within(kernel(inputs), out_narrow, out_wide));
   for (size_t i = 0; i < inputs.size(); ++i) CHECK(within(of_kernel[i], of_narrow[i], of_wide[i]));
 }
 
@@ -138,10 +141,10 @@ TEST(ragged_attention_kernel) {
 TEST(attention_without_a_gradient) {
   const at::NoGradGuard no_grad;
   at::manual_seed(11);
-  // The last row has more scores than a thread holds at a time.
-  const Offsets offsets{0, 1, 1, 34, 734};
+  // The last row has more scores than a thread holds at a time, and as few queries at a time as there are at least.
+  const Offsets offsets{0, 1, 1, 34, 1134};
   for (const ops::Heads heads : {ops::Heads{3, 3}, ops::Heads{4, 2}}) {
-    const Tensor qkv = at::randn({offsets.back(), (heads.queries + 2 * heads.keys) * 8});
+    const Tensor qkv = at::randn({offsets.back(), (heads.queries + 2 * heads.keys) * 7});
     std::vector<Tensor> biases{Tensor()};
     for (const int64_t bias_heads : {int64_t{1}, heads.queries}) {
       biases.push_back(at::randn({bias_heads, ops::square_offsets(offsets).back()}));
@@ -160,12 +163,14 @@ TEST(attention_turns_queries_and_keys) {
   const ops::Heads heads{6, 2};
   const Tensor angles = ops::rope_angles(at::arange(offsets.back()), 8, 100, at::kDouble);
   check_kernel(
-      "ragged_attention with angles",
-      [&](const auto& in) { return ops::ragged_attention(in[0], offsets, heads, {}, angles.to(in[0].scalar_type())); },
+      "ragged_attention with angles and a bias",
       [&](const auto& in) {
-        return ops::ragged_attention_reference(ops::rope_reference(in[0], angles, 8), offsets, heads);
+        return ops::ragged_attention(in[0], offsets, heads, in[1], angles.to(in[0].scalar_type()));
       },
-      {at::randn({offsets.back(), 10 * 8})});
+      [&](const auto& in) {
+        return ops::ragged_attention_reference(ops::rope_reference(in[0], angles, 8), offsets, heads, in[1]);
+      },
+      {at::randn({offsets.back(), 10 * 8}), at::randn({1, ops::square_offsets(offsets).back()})});
 }
 
 TEST(padded_attention_is_the_reference) {
@@ -280,6 +285,8 @@ TEST(bad_shapes_are_refused) {
   CHECK_THROWS(ops::swiglu(at::randn({2, 3})));
   CHECK_THROWS(ops::ragged_attention(at::randn({4, 12}), {0, 3}, {2, 2}));
   CHECK_THROWS(ops::ragged_attention(at::randn({4, 10}), {0, 4}, {2, 2}));
+  CHECK_THROWS(ops::ragged_attention(at::randn({4, 12}), {0, 4}, {2, 2}, {}, at::randn({3, 2})));
+  CHECK_THROWS(ops::ragged_attention(at::randn({4, 12}), {0, 4}, {2, 2}, {}, at::randn({4, 4})));
   CHECK_THROWS(ops::cached_attention(at::randn({4, 12}), {0, 4}, {2, 2}, {at::randn({3, 6})}, ops::Among::kAll));
   CHECK_THROWS(ops::cached_attention(at::randn({4, 12}), {0, 4}, {2, 2}, {}, ops::Among::kAll));
 }
