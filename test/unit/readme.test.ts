@@ -129,7 +129,7 @@ describe('the recipes of CONTRIBUTING', () => {
   test('add an op with kernel: each op stands beside its reference in the list', () => {
     const noOps = ['tensor.h', 'straight_through.h', 'cuda.h', 'upload.h', 'float_rows.h', 'lines.h']
     // ways of ragged_attention
-    noOps.push('device_attention.h', 'float_attention.h', 'half_attention.h', 'head_layout.h')
+    noOps.push('device_attention.h', 'float_attention.h', 'half_attention.h', 'head_layout.h', 'head_work.h')
     const headers = readdirSync(join(root, 'native/ops')).filter((name) => name.endsWith('.h') && !noOps.includes(name))
     const referencesOf = (name: string) => matches(read(`native/ops/${name}`), /\b(\w+_reference)\(/g)
     expect(headers.filter((name) => referencesOf(name).length === 0)).toEqual([])
