@@ -12,7 +12,7 @@ constexpr int64_t kTileRows = 32;  // of a product; its other sizes are multiple
 // Whether the processor has them, and the system lets this process use them.
 bool has_tiles();
 
-// Lays out the tile registers of the calling thread, and frees them in the end.
+// Lays out the tile registers of the calling thread, and frees them in the end; where has_tiles() alone.
 class TileRegisters {
  public:
   TileRegisters();

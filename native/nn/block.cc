@@ -65,19 +65,19 @@ const Tensor& Block::parameter() const {
 }
 
 Tensor Block::forward(const Tensor& x_TD, const View& view) const {
-  return mixed(x_TD, [&](const Tensor& qkv) {
+  return both_halves(x_TD, [&](const Tensor& qkv) {
     return ops::ragged_attention(qkv, view.offsets, heads(), view.bias, view.angles_TK);
   });
 }
 
 Tensor Block::forward(const Tensor& x_TD, const Tensor& angles_TK, const Attend& attend) const {
-  return mixed(x_TD, [&](const Tensor& qkv) {
+  return both_halves(x_TD, [&](const Tensor& qkv) {
     // Queries and keys turn, values stay.
     return attend(angles_TK.defined() ? ops::rope(qkv, angles_TK, options_.heads + options_.key_heads) : qkv);
   });
 }
 
-Tensor Block::mixed(const Tensor& x_TD, const Attend& attend) const {
+Tensor Block::both_halves(const Tensor& x_TD, const Attend& attend) const {
   const bool before = options_.norm_place == NormPlace::kBefore;
   const Tensor qkv = qkv_.forward(before ? attention_norm_.forward(x_TD) : x_TD);
   const Tensor mixed_TD = attention_output_.add_to(x_TD, attend(qkv));

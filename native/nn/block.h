@@ -52,7 +52,7 @@ class Block {
   const Tensor& parameter() const;
 
  private:
-  Tensor mixed(const Tensor& x_TD, const Attend& attend) const;
+  Tensor both_halves(const Tensor& x_TD, const Attend& attend) const;
 
   BlockOptions options_;
   Norm attention_norm_, feed_forward_norm_;

@@ -177,15 +177,10 @@ Tensor ragged_attention(const Tensor& qkv, const Offsets& offsets, Heads heads, 
   }
   const Tensor turned = angles_TK.defined() ? rope(qkv, angles_TK, heads.queries + heads.keys) : qkv;
   RECORD_USER_SCOPE("ragged_attention");
-  const auto run = [&](const Tensor& x) {
-    const Tensor given = bias.defined() ? floats(bias) : at::empty({0}, x.options());
-    return RaggedAttention::apply(x.contiguous(), given, offsets, heads.queries, heads.keys);
-  };
-  if (has_cpu_kernel(turned)) return run(turned);
-  // Where it learns, bfloat16 on the CPU runs its scores in float32: the half-width backward of small heads is six
-  // times slower.
-  if (turned.device().is_cpu() && turned.scalar_type() == at::kBFloat16) {
-    return run(turned.to(at::kFloat)).to(at::kBFloat16);
+  if (has_cpu_rows(turned)) {
+    // bfloat16 that learns has its scores in float32: the half-width backward of small heads is six times slower.
+    const Tensor x = floats(turned), given = bias.defined() ? floats(bias) : at::empty({0}, x.options());
+    return RaggedAttention::apply(x, given, offsets, heads.queries, heads.keys).to(turned.scalar_type());
   }
   if (has_flash_attention(turned, heads, bias)) return flash_attention(turned, offsets, heads);
   if (turned.is_cuda()) return padded_attention(turned, offsets, heads, bias);
